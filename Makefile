@@ -1,0 +1,78 @@
+# domsnap: every way to build, test and run it. "make help" lists the targets.
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+PREFIX  ?= /usr/local
+CACHE   ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/domsnap-tools
+
+GO      ?= go
+TAGS    := rbd,pacific
+LDFLAGS := -s -w -X main.version=$(VERSION)
+LINT_VERSION := v2.15.0
+LINT    := $(CACHE)/golangci-lint-$(LINT_VERSION)
+LAB     := integration/lab/lab
+# What runs in the lab: the program, and the test programs of every package that has lab tests.
+LABDIR  := build/lab
+LABENV  := --env DOMSNAP=$(CURDIR)/build/bin/domsnap
+
+BUILD_PACKAGES := gcc libc6-dev pkg-config git libvirt-dev librbd-dev librados-dev libxml2-utils qemu-utils shellcheck
+
+.DEFAULT_GOAL := help
+.PHONY: help deps build build-trixie lab lint unit lab-tests test demo bench fmt install clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+deps: ## install what building, testing and the lab need (Debian 12 and 13, as root)
+	@integration/deps $(BUILD_PACKAGES)
+
+build: ## build the program into build/
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o build/bin/domsnap ./cmd/domsnap
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -tags $(TAGS) -o build/libexec/domsnap/domsnap ./cmd/domsnap
+
+build-trixie: lab ## build with Debian 13's libvirt and librbd, in the lab's root
+	$(LAB) chroot --share $(shell $(GO) env GOROOT):ro --share $(shell $(GO) env GOMODCACHE):ro \
+		--env GOMODCACHE=$(shell $(GO) env GOMODCACHE) --env GOFLAGS=-buildvcs=false --env GOCACHE=/tmp/gocache \
+		-- $(shell $(GO) env GOROOT)/bin/go build -tags $(TAGS) -o build/trixie/domsnap ./cmd/domsnap
+
+lab: deps ## build the lab: a hypervisor with all four storages, in user space
+	$(LAB) build
+
+$(LINT):
+	GOBIN=$(CACHE)/bin-$(LINT_VERSION) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
+	ln -sf $(CACHE)/bin-$(LINT_VERSION)/golangci-lint $@
+
+lint: $(LINT) ## check the code, and that no layer points back
+	$(LINT) run --build-tags lab,$(TAGS)
+	shellcheck -x integration/deps $(LAB) integration/lab/lib/*.sh
+
+unit: ## test without root, libvirt daemon or lab
+	$(GO) test -race ./...
+
+$(LABDIR): build FORCE
+	@rm -rf $(LABDIR) && mkdir -p $(LABDIR)
+	$(GO) test -c -tags lab,$(TAGS) -o $(LABDIR)/ $$(grep -rl --include='*_test.go' 'go:build.*lab' . | xargs -n1 dirname | sort -u)
+
+lab-tests: lab $(LABDIR) ## test on the real thing, in the lab
+	integration/lab-tests $(LABDIR)
+
+test: deps lint unit build-trixie lab-tests ## test everything
+
+demo: lab build ## the main job on a running guest, with commentary
+	$(GO) build -o build/lab/demo ./integration/demo
+	$(LAB) run $(LABENV) -- build/lab/demo
+
+bench: lab build ## print the figures: guest held, revert, start-up
+	$(GO) build -o build/lab/bench ./integration/bench
+	$(LAB) run $(LABENV) -- build/lab/bench
+
+fmt: $(LINT) ## format the code
+	$(LINT) fmt
+
+install: build ## install into PREFIX (/usr/local)
+	install -D build/bin/domsnap $(DESTDIR)$(PREFIX)/bin/domsnap
+	install -D build/libexec/domsnap/domsnap $(DESTDIR)$(PREFIX)/libexec/domsnap/domsnap
+
+clean: ## remove what was built here
+	rm -rf build
+
+FORCE:

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/domsnap/domsnap/methods"
+	"github.com/domsnap/domsnap/methods/btrfs"
+	"github.com/domsnap/domsnap/methods/command"
+	"github.com/domsnap/domsnap/methods/lvm"
+	"github.com/domsnap/domsnap/methods/qemu"
+	"github.com/domsnap/domsnap/methods/rbd"
+	"github.com/domsnap/domsnap/orchestrator"
+	"github.com/domsnap/domsnap/orchestrator/virt"
+)
+
+// The names of the global options.
+const (
+	optConnect    = "connect"
+	optOutput     = "output"
+	optStateDir   = "state-dir"
+	optQuiet      = "quiet"
+	optVerbose    = "verbose"
+	optNoProgress = "no-progress"
+)
+
+func newApp(ui *ui) *cli.App {
+	cli.VersionFlag = &cli.BoolFlag{Name: "version", Usage: "print the version", DisableDefaultText: true}
+	return &cli.App{
+		Name: "domsnap", Version: version,
+		Usage:     "snapshots of libvirt domains over any storage, and back in place",
+		UsageText: "domsnap [global options] COMMAND [options] ARGUMENTS",
+		Writer:    ui.out, ErrWriter: ui.err,
+		Flags:                  globalFlags(),
+		Commands:               ui.commands(),
+		Before:                 ui.setUp,
+		ExitErrHandler:         func(*cli.Context, error) {},
+		OnUsageError:           func(_ *cli.Context, err error, _ bool) error { return usage("%w", err) },
+		CommandNotFound:        ui.unknownCommand,
+		HideHelpCommand:        true,
+		EnableBashCompletion:   true,
+		UseShortOptionHandling: true,
+	}
+}
+
+func globalFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: optConnect, Aliases: []string{"c"}, Usage: "connect to libvirt at `URI`", EnvVars: []string{"LIBVIRT_DEFAULT_URI"}},
+		&cli.StringFlag{Name: optOutput, Aliases: []string{"o"}, Usage: "print a `FORMAT`: table or json", Value: "table"},
+		&cli.StringFlag{Name: optStateDir, Usage: "keep locks and the journal in `DIR`", Value: "/var/lib/domsnap", EnvVars: []string{"DOMSNAP_STATE_DIR"}},
+		&cli.BoolFlag{Name: optQuiet, Aliases: []string{"q"}, Usage: "say nothing but the result"},
+		&cli.BoolFlag{Name: optVerbose, Aliases: []string{"v"}, Usage: "tell each step and its time; twice: whole commands in errors"},
+		&cli.BoolFlag{Name: optNoProgress, Usage: "draw no progress"},
+	}
+}
+
+func (ui *ui) commands() []*cli.Command {
+	all := slices.Concat(ui.lookCommands(), ui.createCommands(), ui.changeCommands(), ui.laterCommands(), []*cli.Command{guardianCommand()})
+	for _, c := range all {
+		c.OnUsageError = func(_ *cli.Context, err error, _ bool) error { return usage("%w", err) }
+		c.HideHelpCommand = true
+	}
+	return all
+}
+
+// verb is a command that runs on an orchestrator and answers a value to print.
+type verb func(ctx context.Context, o *orchestrator.Orchestrator, c *cli.Context) (answer, error)
+
+// action runs a verb on a connection of its own.
+func (ui *ui) action(arguments int, v verb) cli.ActionFunc {
+	return func(c *cli.Context) (err error) {
+		if c.NArg() != arguments {
+			return usage("%s takes %d arguments: %s", c.Command.Name, arguments, c.Command.ArgsUsage)
+		}
+		host, err := virt.Connect(c.Context, c.String(optConnect))
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, host.Close()) }()
+		a, err := v(c.Context, ui.orchestrator(c, host), c)
+		if err != nil {
+			return err
+		}
+		return ui.print(a)
+	}
+}
+
+// storage is action for a verb that works on storages, and so wants every method this installation has.
+func (ui *ui) storage(arguments int, v verb) cli.ActionFunc {
+	plain := ui.action(arguments, v)
+	return func(c *cli.Context) error {
+		if err := becomeFullBuild(); err != nil {
+			return err
+		}
+		return plain(c)
+	}
+}
+
+func (ui *ui) orchestrator(c *cli.Context, host *virt.Host) *orchestrator.Orchestrator {
+	return orchestrator.New(orchestrator.Config{
+		Hypervisor: host,
+		Methods:    builtIn(host),
+		StateDir:   c.String(optStateDir),
+		Guardian:   startGuardian(c.String(optConnect)),
+		Watch:      ui.watch,
+	})
+}
+
+func builtIn(host *virt.Host) methods.Set {
+	run := command.Host{}
+	return methods.Set{qemu.New(host, run), lvm.New(run), btrfs.New(), btrfs.NewReflink(), rbd.New()}
+}
+
+func (ui *ui) unknownCommand(_ *cli.Context, name string) {
+	ui.failed = usage("there is no command %q: see domsnap --help", name)
+}
+
+func usage(format string, args ...any) error {
+	return &orchestrator.Problem{Kind: orchestrator.ErrUsage, Err: fmt.Errorf(format, args...)}
+}

@@ -1,0 +1,26 @@
+// Command domsnap takes snapshots of libvirt domains whose disks live in several storages, and puts them back in
+// place.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// version is set when the program is linked.
+var version = "dev"
+
+func main() {
+	os.Exit(run(os.Args))
+}
+
+// run is the whole program: arguments in, exit code out.
+func run(args []string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	ui := &ui{out: os.Stdout, err: os.Stderr}
+	app := newApp(ui)
+	return ui.finish(app.RunContext(ctx, permute(app, args)))
+}

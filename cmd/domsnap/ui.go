@@ -1,0 +1,134 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/domsnap/domsnap/orchestrator"
+)
+
+// How domsnap talks:
+//
+// The result goes to standard output, and nothing else does. With --output json that is exactly one document, on
+// errors too. Everything for people goes to standard error. An error is one line, "domsnap: what went wrong", and, where
+// there is something to do about it, a second one, "hint: what". Text that came from elsewhere is printed without its
+// control characters.
+
+// ui is how the program talks to its caller.
+type ui struct {
+	out, err io.Writer
+	json     bool
+	quiet    bool
+	verbose  int
+	// failed is an error that the library has no other way to return.
+	failed error
+	mu     sync.Mutex
+	// held are the steps told while the guest may be held; they are printed when it is let go.
+	progress *progress
+}
+
+// answer is what a verb has to say.
+type answer struct {
+	// value is printed with --output json.
+	value any
+	// table prints it for people.
+	table func(w io.Writer) error
+}
+
+func (ui *ui) setUp(c *cli.Context) error {
+	ui.quiet, ui.verbose = c.Bool(optQuiet), c.Count(optVerbose)
+	switch c.String(optOutput) {
+	case "json":
+		ui.json = true
+	case "table":
+	default:
+		return usage("--output is table or json, not %q", c.String(optOutput))
+	}
+	if !c.Bool(optNoProgress) && !ui.quiet {
+		ui.progress = newProgress(os.Stderr)
+	}
+	return nil
+}
+
+func (ui *ui) print(a answer) error {
+	if ui.json {
+		return ui.encode(a.value)
+	}
+	return a.table(ui.out)
+}
+
+func (ui *ui) encode(value any) error {
+	e := json.NewEncoder(ui.out)
+	e.SetEscapeHTML(false)
+	return e.Encode(value)
+}
+
+// watch tells what a step does, to those who want to know.
+func (ui *ui) watch(e orchestrator.Event) {
+	ui.mu.Lock()
+	defer ui.mu.Unlock()
+	ui.progress.show(e)
+	if ui.verbose == 0 || !e.Done {
+		return
+	}
+	outcome := "done"
+	if e.Err != nil {
+		outcome = "failed"
+	}
+	fmt.Fprintf(ui.err, "%s: %s in %d ms\n", e.Step, outcome, e.Took.Milliseconds())
+}
+
+// finish reports how the program ended and gives its exit code.
+func (ui *ui) finish(err error) int {
+	if err == nil {
+		err = ui.failed
+	}
+	if err == nil {
+		return 0
+	}
+	code, hint := exitCode(err), hintOf(err)
+	message := err.Error()
+	if ui.verbose > 1 {
+		message = fmt.Sprintf("%+v", err)
+	}
+	if ui.json {
+		return ui.finishJSON(code, message, hint)
+	}
+	fmt.Fprintf(ui.err, "domsnap: %s\n", printable(message))
+	if hint != "" {
+		fmt.Fprintf(ui.err, "hint: %s\n", printable(hint))
+	}
+	return code
+}
+
+func (ui *ui) finishJSON(code int, message, hint string) int {
+	type report struct {
+		Code    int    `json:"code"`
+		Message string `json:"message"`
+		Hint    string `json:"hint"`
+	}
+	err := ui.encode(struct {
+		Error report `json:"error"`
+	}{report{code, message, hint}})
+	if err != nil {
+		fmt.Fprintf(ui.err, "domsnap: %s\n", printable(errors.Join(errors.New(message), err).Error()))
+	}
+	return code
+}
+
+// printable takes out what could move a terminal's cursor.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' && r != '\n' && r != '\t' || r >= 0x7f && r < 0xa0 {
+			return -1
+		}
+		return r
+	}, s)
+}

@@ -1,0 +1,93 @@
+package btrfs
+
+import (
+	"os"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// The direction bits of a request number differ between architectures; these are taken from two requests
+// that x/sys knows.
+const (
+	ioctlNumber = 1<<29 - 1
+	ioctlWrite  = unix.FICLONE &^ ioctlNumber
+	ioctlRead   = unix.FS_IOC_GETFLAGS &^ ioctlNumber
+)
+
+const (
+	snapCreateV2 = ioctlWrite | volArgsSize<<16 | 0x94<<8 | 23
+	snapDestroy  = ioctlWrite | volArgsSize<<16 | 0x94<<8 | 15
+	xfsGeometry  = ioctlRead | xfsGeometrySize<<16 | 'X'<<8 | 124
+
+	volArgsSize     = 4096
+	xfsGeometrySize = 112
+
+	snapReadOnly = 1 << 1
+	// subvolumeInode is the inode number of every subvolume's root directory, and of nothing else's.
+	subvolumeInode = 256
+	// noCOW is the file attribute C of chattr.
+	noCOW         = 0x00800000
+	xfsHasReflink = 1 << 20
+)
+
+// snapCreateArgs is struct btrfs_ioctl_vol_args_v2.
+type snapCreateArgs struct {
+	fd      int64
+	transid uint64
+	flags   uint64
+	_       [4]uint64
+	name    [4040]byte
+}
+
+// snapDestroyArgs is struct btrfs_ioctl_vol_args.
+type snapDestroyArgs struct {
+	fd   int64
+	name [4088]byte
+}
+
+// xfsGeometryArgs is struct xfs_fsop_geom_v4, as far as it matters.
+type xfsGeometryArgs struct {
+	_     [92]byte
+	flags uint32
+	_     [16]byte
+}
+
+func ioctl(f *os.File, request uintptr, args unsafe.Pointer) error {
+	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, f.Fd(), request, uintptr(args)); errno != 0 {
+		return errno
+	}
+	return nil
+}
+
+// createSnapshot makes a read-only snapshot of the subvolume in the store, and commits it to disk.
+func createSnapshot(store, subvolume *os.File, name string) error {
+	args := snapCreateArgs{fd: int64(subvolume.Fd()), flags: snapReadOnly}
+	copy(args.name[:len(args.name)-1], name)
+	return ioctl(store, snapCreateV2, unsafe.Pointer(&args))
+}
+
+// destroySubvolume fails with EINVAL when the name is not a subvolume.
+func destroySubvolume(store *os.File, name string) error {
+	var args snapDestroyArgs
+	copy(args.name[:len(args.name)-1], name)
+	return ioctl(store, snapDestroy, unsafe.Pointer(&args))
+}
+
+func xfsFlags(f *os.File) (uint32, error) {
+	var args xfsGeometryArgs
+	err := ioctl(f, xfsGeometry, unsafe.Pointer(&args))
+	return args.flags, err
+}
+
+func attributes(f *os.File) (uint32, error) {
+	return unix.IoctlGetUint32(int(f.Fd()), unix.FS_IOC_GETFLAGS)
+}
+
+func setAttributes(f *os.File, flags uint32) error {
+	return unix.IoctlSetPointerInt(int(f.Fd()), unix.FS_IOC_SETFLAGS, int(flags))
+}
+
+func cloneInto(dst, src *os.File) error {
+	return unix.IoctlFileClone(int(dst.Fd()), int(src.Fd()))
+}

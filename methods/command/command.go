@@ -1,0 +1,94 @@
+// Package command runs the storage tools: by argument list, never by a shell, in a clean environment.
+package command
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Runner runs a program to its end. Tests put a transcript in its place.
+type Runner interface {
+	// Run gives the standard output. A program that ends with another exit code than 0 is an *Error.
+	Run(ctx context.Context, name string, args ...string) ([]byte, error)
+}
+
+// Host runs programs on this machine. The zero value is ready.
+type Host struct{}
+
+// Run implements Runner. When the context ends the program is asked to stop and, a second later, killed.
+func (Host) Run(ctx context.Context, name string, args ...string) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Env = Environment()
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = time.Second
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		return stdout.Bytes(), &Error{Name: name, Args: args, Stderr: stderr.String(), Err: err}
+	}
+	return stdout.Bytes(), nil
+}
+
+// Environment is what every child of domsnap gets, and nothing else: variables like LVM_SYSTEM_DIR,
+// CEPH_ARGS or LD_PRELOAD change what a tool does.
+func Environment() []string {
+	return []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8"}
+}
+
+// Missing is the first of the programs that this host does not have, or empty.
+func Missing(programs ...string) string {
+	for _, p := range programs {
+		if _, err := exec.LookPath(p); err != nil {
+			return p
+		}
+	}
+	return ""
+}
+
+// Error is a program that did not end well.
+type Error struct {
+	Name   string
+	Args   []string
+	Stderr string
+	Err    error
+}
+
+// Error is the program and the last line it had to say.
+func (e *Error) Error() string {
+	said := lastLine(e.Stderr)
+	if said == "" {
+		said = e.Err.Error()
+	}
+	return fmt.Sprintf("run %s: %s", e.Name, said)
+}
+
+// Format prints with %+v the whole command and all of its standard error.
+func (e *Error) Format(s fmt.State, verb rune) {
+	if verb == 'v' && s.Flag('+') {
+		fmt.Fprintf(s, "run %s %q: %v\n%s", e.Name, e.Args, e.Err, e.Stderr)
+		return
+	}
+	fmt.Fprint(s, e.Error())
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// ExitCode is the program's exit code, or -1 when it did not exit by itself.
+func (e *Error) ExitCode() int {
+	var exit *exec.ExitError
+	if errors.As(e.Err, &exit) {
+		return exit.ExitCode()
+	}
+	return -1
+}
+
+func lastLine(s string) string {
+	lines := strings.Split(strings.TrimSpace(s), "\n")
+	return strings.TrimSpace(lines[len(lines)-1])
+}

@@ -1,0 +1,58 @@
+package lvm
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/domsnap/domsnap/methods"
+)
+
+// Drop implements methods.Method. It removes one volume, by its exact name, and only what the storage too says
+// is this snapshot: the tag is set when it is made, and a volume that a revert has only moved aside so far
+// does not have it yet.
+func (m *Method) Drop(ctx context.Context, req methods.DropRequest) error {
+	t, err := parseRef(req.Ref)
+	if err != nil {
+		return err
+	}
+	g, err := m.group(ctx, t.snapshot.group)
+	if err != nil {
+		return err
+	}
+	v, ok := g.find(t.snapshot.volume)
+	if !ok {
+		return nil
+	}
+	if err := t.checkDrop(v); err != nil {
+		return err
+	}
+	return m.remove(ctx, t.snapshot)
+}
+
+// checkDrop lets pass a thick snapshot without an origin: lvcreate was killed between making the volume and
+// making it a snapshot.
+func (t target) checkDrop(v volume) error {
+	switch {
+	case !v.Tags.has(snapshotTag(t.id)):
+		return methods.Blockedf("%s lacks the tag %s, so it is not removed", t.snapshot, snapshotTag(t.id))
+	case t.thin != v.thin():
+		return methods.Blockedf("%s is a %s volume, which is not what was recorded", t.snapshot, modeOf(v))
+	case !t.thin && v.Origin != "" && v.Origin != t.origin.volume:
+		return methods.Blockedf("%s is a snapshot of %s, not of %s", t.snapshot, v.Origin, t.origin)
+	case bool(v.Merging):
+		return methods.Blockedf("%s is being merged", t.snapshot)
+	case bool(v.Open):
+		return &methods.Blocked{
+			What: fmt.Sprintf("somebody reads %s", t.snapshot),
+			Hint: "see who: dmsetup ls --tree; fuser -v /dev/" + t.snapshot.String(),
+		}
+	}
+	return nil
+}
+
+func (m *Method) remove(ctx context.Context, n name) error {
+	if err := m.change(ctx, "lvremove", "--force", n.String()); err != nil {
+		return fmt.Errorf("remove %s: %w", n, err)
+	}
+	return nil
+}

@@ -1,0 +1,202 @@
+package lvm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/domsnap/domsnap/methods"
+)
+
+// The swap of a thin volume. The names:
+//
+//	O  the origin: the disk
+//	N  what becomes the disk, a snapshot of the snapshot: -new
+//	K  what the request keeps the present as, if it does
+//	X  the present on its way out: -old
+//	A  K, unless there is no request to keep or K holds the present of a first attempt already; then X
+//
+// The steps, each of which is one LVM command and so is done or not:
+//
+//	make N · rename O to A · rename N to O · remove X · shelve K
+//
+// What is found tells what was done, and a repeated revert begins anew from O:
+//
+//	found         interrupted                        then first
+//	O             nowhere, or after the last step    –
+//	O, N          before the first rename            remove N
+//	X [N] [K]     between the renames                rename X to O, remove N
+//	K [N]         between the renames                rename K to O, remove N
+//	O, X [K]      before X was removed               remove X
+//	O, K [N]      after the renames                  remove N; K stays, A is X
+//	none of them  never by this                      ErrNotFound
+//
+// So K is never overwritten, and the present is never without a name. Nothing marks a revert as done, since
+// the guest may have written since the last one.
+
+func (r revert) fresh() name { return r.to.snapshot.sibling(r.to.snapshot.volume + "-new") }
+
+func (r revert) old() name { return r.to.snapshot.sibling(r.to.snapshot.volume + "-old") }
+
+func (r revert) checkSwap() error {
+	present, _ := r.present()
+	snapshot, _ := r.group.find(r.to.snapshot.volume)
+	if present.Pool != snapshot.Pool {
+		return methods.Blockedf("%s is now in pool %s, the snapshot in %s", r.to.origin, present.Pool, snapshot.Pool)
+	}
+	return nil
+}
+
+func (m *Method) swap(ctx context.Context, r revert) error {
+	if err := r.checkSwap(); err != nil {
+		return err
+	}
+	if err := m.rollBack(ctx, r); err != nil {
+		return err
+	}
+	g, err := m.group(ctx, r.to.origin.group)
+	if err != nil {
+		return err
+	}
+	r.group = g
+	if err := m.clear(ctx, r); err != nil {
+		return err
+	}
+	if err := m.exchange(ctx, r); err != nil {
+		return err
+	}
+	return m.shelve(ctx, r)
+}
+
+// rollBack gives the present its name again, where a swap stopped between the renames.
+func (m *Method) rollBack(ctx context.Context, r revert) error {
+	if r.group.has(r.to.origin.volume) {
+		return nil
+	}
+	present, ok := r.present()
+	if !ok {
+		return fmt.Errorf("find origin %s: %w", r.to.origin, methods.ErrNotFound)
+	}
+	return m.rename(ctx, r.to.origin.sibling(present.Name), r.to.origin)
+}
+
+// clear removes what an interrupted swap left over. There is an origin, so neither is the present.
+func (m *Method) clear(ctx context.Context, r revert) error {
+	for _, leftover := range []name{r.fresh(), r.old()} {
+		if !r.group.has(leftover.volume) {
+			continue
+		}
+		if err := m.remove(ctx, leftover); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// exchange puts a new snapshot of the snapshot in the origin's place. The first rename is the point of no
+// return; what fails before it leaves nothing behind.
+func (m *Method) exchange(ctx context.Context, r revert) error {
+	aside := r.old()
+	if r.keep != nil && !r.group.has(r.keep.snapshot.volume) {
+		aside = r.keep.snapshot
+	}
+	err := m.makeFresh(ctx, r)
+	if err == nil {
+		err = m.rename(ctx, r.to.origin, aside)
+	}
+	if err != nil {
+		return errors.Join(err, m.dropFresh(context.WithoutCancel(ctx), r))
+	}
+	if err := m.rename(context.WithoutCancel(ctx), r.fresh(), r.to.origin); err != nil {
+		return err
+	}
+	if aside == r.old() {
+		return m.remove(ctx, aside)
+	}
+	return nil
+}
+
+// makeFresh gives the new volume what the old one had: tags, permission, and when it is activated.
+func (m *Method) makeFresh(ctx context.Context, r revert) error {
+	origin, _ := r.group.find(r.to.origin.volume)
+	args := []string{"--snapshot", "--permission", permission(origin), "--ignoreactivationskip",
+		"--activate", yesNo(bool(origin.Active)),
+		"--setactivationskip", yesNo(bool(origin.SkipActivation)),
+		"--setautoactivation", yesNo(bool(origin.AutoActivation)),
+		"--name", r.fresh().volume}
+	args = append(args, flagged("--addtag", origin.Tags)...)
+	if err := m.change(ctx, "lvcreate", append(args, r.to.snapshot.String())...); err != nil {
+		return fmt.Errorf("make %s from %s: %w", r.fresh(), r.to.snapshot, err)
+	}
+	return nil
+}
+
+func (m *Method) dropFresh(ctx context.Context, r revert) error {
+	g, err := m.group(ctx, r.to.origin.group)
+	if err != nil || !g.has(r.fresh().volume) || !g.has(r.to.origin.volume) {
+		return err
+	}
+	return m.remove(ctx, r.fresh())
+}
+
+// shelve makes the kept volume what Take would have made: inactive, read-only, tagged as a snapshot.
+func (m *Method) shelve(ctx context.Context, r revert) error {
+	if r.keep == nil {
+		return nil
+	}
+	g, err := m.group(ctx, r.to.origin.group)
+	if err != nil {
+		return err
+	}
+	kept, ok := g.find(r.keep.snapshot.volume)
+	if !ok {
+		return fmt.Errorf("find kept volume %s: %w", r.keep.snapshot, methods.ErrNotFound)
+	}
+	if kept.Active {
+		if err := m.change(ctx, "lvchange", "--activate", "n", r.keep.snapshot.String()); err != nil {
+			return fmt.Errorf("deactivate %s: %w", r.keep.snapshot, err)
+		}
+	}
+	if err := m.change(ctx, "lvchange", r.shelveArgs(kept)...); err != nil {
+		return fmt.Errorf("mark %s as a snapshot: %w", r.keep.snapshot, err)
+	}
+	return nil
+}
+
+func (r revert) shelveArgs(kept volume) []string {
+	args := []string{"--setactivationskip", "y"}
+	if !kept.readOnly() {
+		args = append(args, "--permission", "r")
+	}
+	wanted := words(tags(*r.Keep))
+	var foreign []string
+	for _, tag := range kept.Tags {
+		if !wanted.has(tag) {
+			foreign = append(foreign, tag)
+		}
+	}
+	args = append(args, flagged("--deltag", foreign)...)
+	args = append(args, flagged("--addtag", wanted)...)
+	return append(args, r.keep.snapshot.String())
+}
+
+func (m *Method) rename(ctx context.Context, from, to name) error {
+	if err := m.change(ctx, "lvrename", from.group, from.volume, to.volume); err != nil {
+		return fmt.Errorf("rename %s to %s: %w", from, to.volume, err)
+	}
+	return nil
+}
+
+func permission(v volume) string {
+	if v.readOnly() {
+		return "r"
+	}
+	return "rw"
+}
+
+func yesNo(yes bool) string {
+	if yes {
+		return "y"
+	}
+	return "n"
+}

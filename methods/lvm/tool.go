@@ -1,0 +1,94 @@
+package lvm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"syscall"
+
+	"github.com/domsnap/domsnap/methods"
+	"github.com/domsnap/domsnap/methods/command"
+)
+
+// Check says whether the LVM tools are installed and the kernel has a device-mapper.
+func (m *Method) Check(context.Context) error {
+	if p := command.Missing("lvs", "vgs", "lvcreate", "lvchange", "lvrename", "lvremove", "vgcfgbackup", "dmsetup"); p != "" {
+		return missingTool(p)
+	}
+	control, err := os.OpenFile(m.dev+"/mapper/control", os.O_RDWR, 0)
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ENODEV) {
+		return methods.Unsupportedf("this kernel has no device-mapper (module dm-mod)")
+	}
+	if err != nil {
+		return fmt.Errorf("ask device-mapper: %w", err)
+	}
+	return control.Close()
+}
+
+func missingTool(program string) error {
+	return methods.Unsupportedf("the program %s is missing: install the package lvm2", program)
+}
+
+// ask runs a tool that only reads.
+func (m *Method) ask(ctx context.Context, tool string, args ...string) ([]byte, error) {
+	out, err := m.run.Run(ctx, tool, args...)
+	if errors.Is(err, exec.ErrNotFound) {
+		return nil, missingTool(tool)
+	}
+	return out, err
+}
+
+// change runs a tool that writes, to its end even if the context ends meanwhile: killed half-way it can leave
+// the origin suspended, and whoever reads it hangs until somebody resumes it by hand.
+func (m *Method) change(ctx context.Context, tool string, args ...string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	_, err := m.ask(context.WithoutCancel(ctx), tool, args...)
+	return err
+}
+
+// group reads a volume group with one process.
+func (m *Method) group(ctx context.Context, groupName string) (group, error) {
+	out, err := m.ask(ctx, "lvs", "--reportformat", "json", "--binary", "--units", "b", "--nosuffix",
+		"--options", volumeFields, groupName)
+	if err != nil {
+		return group{}, fmt.Errorf("list volume group %s: %w", groupName, err)
+	}
+	rows, err := decodeReport[volume](out, "lv")
+	if err != nil {
+		return group{}, fmt.Errorf("list volume group %s: %w", groupName, err)
+	}
+	return group{groupName, rows}, nil
+}
+
+var devicePattern = regexp.MustCompile(`^/dev/[A-Za-z0-9+_.:@/-]+$`)
+
+// physicalVolumes are the devices that a volume group lies on, for --devices: a tool that looks at nothing
+// else is a third quicker.
+func (m *Method) physicalVolumes(ctx context.Context, groupName string) ([]string, error) {
+	out, err := m.ask(ctx, "vgs", "--reportformat", "json", "--options", "pv_name", groupName)
+	if err != nil {
+		return nil, fmt.Errorf("list devices of volume group %s: %w", groupName, err)
+	}
+	rows, err := decodeReport[struct {
+		Name string `json:"pv_name"`
+	}](out, "vg")
+	if err != nil {
+		return nil, fmt.Errorf("list devices of volume group %s: %w", groupName, err)
+	}
+	var paths []string
+	for _, r := range rows {
+		if !devicePattern.MatchString(r.Name) {
+			return nil, &methods.Blocked{
+				What: fmt.Sprintf("volume group %s has a physical volume %q that is missing or cannot be named", groupName, r.Name),
+				Hint: "see: pvs -a; vgs " + groupName,
+			}
+		}
+		paths = append(paths, r.Name)
+	}
+	return paths, nil
+}

@@ -1,0 +1,23 @@
+package methods
+
+import (
+	"fmt"
+	"regexp"
+)
+
+var (
+	idPattern     = regexp.MustCompile(`^[a-z][a-z0-9]{3,31}$`)
+	targetPattern = regexp.MustCompile(`^[a-z][a-z0-9]{0,15}$`)
+)
+
+// ObjectName is the name of a storage object made for a disk's snapshot: ds-ID-TARGET. It is safe in paths,
+// in argument lists and as a name in LVM and Ceph. An id or a target that would not be is an error.
+func ObjectName(id, target string) (string, error) {
+	if !idPattern.MatchString(id) {
+		return "", fmt.Errorf("check snapshot id %q: want 4 to 32 lower case letters and digits, a letter first", id)
+	}
+	if !targetPattern.MatchString(target) {
+		return "", fmt.Errorf("check disk target %q: want lower case letters and digits, a letter first", target)
+	}
+	return "ds-" + id + "-" + target, nil
+}

@@ -1,0 +1,211 @@
+package qemu
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/domsnap/domsnap/methods"
+)
+
+// family is who has the image of a snapshot as backing file.
+type family struct {
+	// image is the snapshot's own; gone says that the file is not there.
+	image Image
+	gone  bool
+	// untaken says that the disk still writes to the image: there is no snapshot, at most an overlay that was
+	// prepared.
+	untaken bool
+	// children are built directly on the image, grandchildren on the first child.
+	children, grandchildren []layer
+	// active is the disk's present image.
+	active Image
+}
+
+// PlanDrop implements methods.Merger. An image with one overlay takes that overlay's content in; with none it goes;
+// with several it has to stay.
+func (m *Method) PlanDrop(ctx context.Context, req methods.DropRequest) (methods.DropPlan, error) {
+	f, err := m.family(ctx, req)
+	if err != nil || f.untaken || f.gone || len(f.children) == 0 {
+		return methods.DropPlan{}, err
+	}
+	if len(f.children) > 1 {
+		return methods.DropPlan{NeededBy: f.neededBy(req.Others)}, nil
+	}
+	plan := methods.DropPlan{}
+	child := f.children[0].Path
+	if f.active.Path == child {
+		plan.Active = f.image.Path
+	}
+	for _, o := range req.Others {
+		if o.Name == child {
+			o.Name, o.Disk.Source, o.Disk.Format = f.image.Path, req.Ref.Disk.Source, f.image.Format
+			plan.Renamed = append(plan.Renamed, o)
+		}
+	}
+	return plan, nil
+}
+
+func (f family) neededBy(others []methods.Ref) []string {
+	var by []string
+	for _, c := range f.children {
+		who := "the disk's present image"
+		for _, o := range others {
+			if o.Name == c.Path {
+				who = "snapshot " + o.Snapshot
+			}
+		}
+		by = append(by, fmt.Sprintf("%s (%s)", who, c.Path))
+	}
+	return by
+}
+
+// Drop implements methods.Method.
+func (m *Method) Drop(ctx context.Context, req methods.DropRequest) error {
+	f, err := m.family(ctx, req)
+	switch {
+	case err != nil:
+		return err
+	case f.untaken:
+		return remove(req.Ref.Active)
+	case f.gone:
+		return nil
+	case len(f.children) == 0:
+		return remove(f.image.Path)
+	case len(f.children) > 1:
+		return methods.Blockedf("%s is needed by %d overlays", f.image.Path, len(f.children))
+	default:
+		return m.merge(ctx, req, f)
+	}
+}
+
+// merge moves the only child's content into the image. The child's file goes last, when nothing names it any more.
+func (m *Method) merge(ctx context.Context, req methods.DropRequest, f family) error {
+	child := f.children[0]
+	live := req.Disk.Domain.Active && m.inChain(ctx, f.active, child.Path)
+	commit := m.commitOff
+	if live {
+		commit = m.commitLive
+	}
+	if err := commit(ctx, req, f); err != nil {
+		return err
+	}
+	for _, g := range f.grandchildren {
+		if live && m.inChain(ctx, f.active, g.Path) {
+			continue // QEMU has changed this one's header itself
+		}
+		if err := m.images.rebase(ctx, g.Image, f.image); err != nil {
+			return err
+		}
+	}
+	return remove(child.Path)
+}
+
+func (m *Method) commitLive(ctx context.Context, req methods.DropRequest, f family) error {
+	return m.hypervisor.Commit(ctx, Commit{
+		UUID: req.Disk.Domain.UUID, Target: req.Disk.Target,
+		Top: f.children[0].Path, Base: f.image.Path, Progress: req.Progress,
+	})
+}
+
+func (m *Method) commitOff(ctx context.Context, req methods.DropRequest, f family) error {
+	child := f.children[0].Image
+	if err := m.images.commit(ctx, child); err != nil {
+		return err
+	}
+	if f.active.Path != child.Path {
+		return nil
+	}
+	return m.hypervisor.SetSource(ctx, req.Disk.Domain.UUID, req.Disk.Target, f.image)
+}
+
+func (m *Method) inChain(ctx context.Context, top Image, path string) bool {
+	chain, err := m.images.chain(ctx, top)
+	if err != nil {
+		return false
+	}
+	for _, l := range chain {
+		if l.Path == path {
+			return true
+		}
+	}
+	return false
+}
+
+func (m *Method) family(ctx context.Context, req methods.DropRequest) (family, error) {
+	f := family{
+		image:  Image{req.Ref.Name, req.Ref.Disk.Format},
+		active: Image{req.Disk.Source.Path(), req.Disk.Format},
+	}
+	f.untaken = f.active.Path == f.image.Path
+	if _, err := os.Stat(f.image.Path); err != nil {
+		f.gone = errors.Is(err, fs.ErrNotExist)
+		return f, notGone(err)
+	}
+	if f.untaken {
+		return f, nil
+	}
+	known, err := m.known(ctx, req, f)
+	if err != nil {
+		return f, err
+	}
+	f.children = builtOn(known, f.image.Path)
+	if len(f.children) == 1 {
+		f.grandchildren = builtOn(known, f.children[0].Path)
+	}
+	return f, nil
+}
+
+func notGone(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// known are all images of the disk: those of its snapshots, the present one, and what lies below them.
+func (m *Method) known(ctx context.Context, req methods.DropRequest, f family) ([]layer, error) {
+	tops := []Image{f.active}
+	for _, o := range req.Others {
+		tops = append(tops, Image{o.Name, o.Disk.Format})
+	}
+	seen := map[string]bool{f.image.Path: true}
+	var known []layer
+	for _, img := range tops {
+		for img.Path != "" && !seen[img.Path] {
+			l, err := m.images.info(ctx, img)
+			if err != nil {
+				return nil, err
+			}
+			seen[img.Path] = true
+			known = append(known, l)
+			img = l.Backing
+		}
+	}
+	return known, nil
+}
+
+func builtOn(images []layer, path string) []layer {
+	var on []layer
+	for _, l := range images {
+		if l.Backing.Path == path {
+			on = append(on, l)
+		}
+	}
+	return on
+}
+
+// remove unlinks durably. A file that is not there is fine.
+func remove(path string) error {
+	err := os.Remove(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}

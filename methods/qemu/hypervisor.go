@@ -1,0 +1,41 @@
+package qemu
+
+import (
+	"context"
+
+	"github.com/domsnap/domsnap/methods"
+)
+
+// Hypervisor is what the method asks of libvirt. Domains are named by UUID, disks by target.
+type Hypervisor interface {
+	// PutOnOverlays puts the disks onto image files that exist and have the present source as backing file:
+	// all of them at one instant or none. It changes the live and the persistent definition. After an
+	// error only ActiveSource tells what happened.
+	PutOnOverlays(ctx context.Context, uuid string, overlays []Overlay) error
+	// ActiveSource is the path of the file or device that the disk writes to now.
+	ActiveSource(ctx context.Context, uuid, target string) (string, error)
+	// Commit moves the content of the live image Top into Base below it and takes Top out of the chain,
+	// also where Top is what the disk writes to. It ends when the chain and the definitions are changed.
+	Commit(ctx context.Context, c Commit) error
+	// SetSource points the definition of a domain that is off to another image.
+	SetSource(ctx context.Context, uuid, target string, image Image) error
+}
+
+// Overlay is a disk's next image.
+type Overlay struct {
+	Target string
+	// File is a qcow2 file.
+	File string
+}
+
+// Commit is a live block commit.
+type Commit struct {
+	UUID, Target string
+	Top, Base    string
+	Progress     methods.Progress
+}
+
+// Image is a file and its format.
+type Image struct {
+	Path, Format string
+}

@@ -1,0 +1,215 @@
+package qemu
+
+import (
+	"context"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/domsnap/domsnap/methods"
+	"github.com/domsnap/domsnap/methods/command"
+)
+
+const (
+	qemuImg = "qemu-img"
+	qcow2   = "qcow2"
+	raw     = "raw"
+)
+
+// images runs qemu-img. The format is always said, so that nothing a guest wrote is taken for a header.
+type images struct {
+	run command.Runner
+}
+
+// layer is one image of a chain.
+type layer struct {
+	Image
+	Size    int64
+	Backing Image
+}
+
+// imageInfo is what is read of qemu-img's JSON.
+type imageInfo struct {
+	VirtualSize   int64  `json:"virtual-size"`
+	Backing       string `json:"backing-filename"`
+	FullBacking   string `json:"full-backing-filename"`
+	BackingFormat string `json:"backing-filename-format"`
+	Specific      struct {
+		Data struct {
+			DataFile string `json:"data-file"`
+		} `json:"data"`
+	} `json:"format-specific"`
+}
+
+// info reads an image's header; the image may be in use.
+func (i images) info(ctx context.Context, img Image) (layer, error) {
+	path, err := safePath(img.Path)
+	if err != nil {
+		return layer{}, err
+	}
+	out, err := i.run.Run(ctx, qemuImg, "info", "--output=json", "-U", "-f", img.Format, path)
+	if err != nil {
+		return layer{}, fmt.Errorf("read header of %s: %w", img.Path, err)
+	}
+	return parseInfo(img, out)
+}
+
+func parseInfo(img Image, out []byte) (layer, error) {
+	var info imageInfo
+	if err := json.Unmarshal(out, &info); err != nil {
+		return layer{}, fmt.Errorf("read header of %s: %w", img.Path, err)
+	}
+	l := layer{Image: img, Size: info.VirtualSize}
+	if info.Specific.Data.DataFile != "" {
+		return layer{}, methods.Blockedf("%s keeps its data in another file, %s", img.Path, info.Specific.Data.DataFile)
+	}
+	if info.Backing == "" {
+		return l, nil
+	}
+	l.Backing = Image{Path: info.FullBacking, Format: info.BackingFormat}
+	if l.Backing.Path == "" {
+		l.Backing.Path = info.Backing
+	}
+	if l.Backing.Format != raw && l.Backing.Format != qcow2 {
+		return layer{}, &methods.Blocked{
+			What: fmt.Sprintf("%s does not say which format its backing file %s has", img.Path, l.Backing.Path),
+			Hint: "say it with: qemu-img rebase -u -F FORMAT -b BACKING IMAGE, the domain being off",
+		}
+	}
+	return l, nil
+}
+
+// chain lists the image and everything below it.
+func (i images) chain(ctx context.Context, img Image) ([]layer, error) {
+	var chain []layer
+	for img.Path != "" {
+		l, err := i.info(ctx, img)
+		if err != nil {
+			return nil, err
+		}
+		if chain = append(chain, l); len(chain) > maxChain*2 {
+			return nil, methods.Blockedf("the backing chain of %s does not end", chain[0].Path)
+		}
+		img = l.Backing
+	}
+	return chain, nil
+}
+
+// create makes an empty overlay. A file of this name must not be there.
+func (i images) create(ctx context.Context, overlay string, base Image) error {
+	path, err := safePath(overlay)
+	if err != nil {
+		return err
+	}
+	if err := reserve(path, base.Path); err != nil {
+		return fmt.Errorf("create overlay: %w", err)
+	}
+	_, err = i.run.Run(ctx, qemuImg, "create", "-q", "-f", qcow2, "-F", base.Format, "-b", base.Path, path)
+	if err != nil {
+		return fmt.Errorf("create overlay %s: %w", overlay, errors.Join(err, os.Remove(path)))
+	}
+	return syncFile(path)
+}
+
+// reserve makes the empty file with the owner and the mode of the base, so that QEMU may open it and nobody can
+// put a link in its place.
+func reserve(path, base string) error {
+	like, err := os.Stat(base)
+	if err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY|syscall.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return setLike(f, like)
+}
+
+// commit moves an image's content into its backing file; both must be closed.
+func (i images) commit(ctx context.Context, img Image) error {
+	path, err := safePath(img.Path)
+	if err != nil {
+		return err
+	}
+	if _, err := i.run.Run(ctx, qemuImg, "commit", "-q", "-f", img.Format, "-d", path); err != nil {
+		return fmt.Errorf("commit %s: %w", img.Path, err)
+	}
+	return nil
+}
+
+// rebase changes the name of the backing file in a header, and nothing else.
+func (i images) rebase(ctx context.Context, img, backing Image) error {
+	path, err := safePath(img.Path)
+	if err != nil {
+		return err
+	}
+	_, err = i.run.Run(ctx, qemuImg, "rebase", "-u", "-f", img.Format, "-F", backing.Format, "-b", backing.Path, path)
+	if err != nil {
+		return fmt.Errorf("point %s to %s: %w", img.Path, backing.Path, err)
+	}
+	return syncFile(path)
+}
+
+// safePath refuses what qemu-img would take for an option, a protocol or a driver.
+func safePath(path string) (string, error) {
+	if !filepath.IsAbs(path) || strings.ContainsAny(path, "\n\x00") {
+		return "", methods.Blockedf("image name %q is not an absolute path", path)
+	}
+	return path, nil
+}
+
+func syncFile(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+func syncDir(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
+
+func escape(s string) string {
+	var b strings.Builder
+	// A strings.Builder does not fail.
+	_ = xml.EscapeText(&b, []byte(s))
+	return b.String()
+}
+
+// like gives a file the owner and the mode of another.
+func like(path, model string) error {
+	info, err := os.Stat(model)
+	if err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return setLike(f, info)
+}
+
+func setLike(f *os.File, info os.FileInfo) error {
+	var err error
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		err = f.Chown(int(st.Uid), int(st.Gid))
+	}
+	return errors.Join(err, f.Chmod(info.Mode().Perm()|0o600))
+}

@@ -1,0 +1,56 @@
+package qemu
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/domsnap/domsnap/methods"
+)
+
+// Prepare implements methods.Preparer: it makes the overlays.
+func (m *Method) Prepare(ctx context.Context, refs []methods.Ref) (methods.Prepared, error) {
+	p := &prepared{hypervisor: m.hypervisor}
+	for _, ref := range refs {
+		err := m.images.create(ctx, ref.Active, Image{ref.Name, ref.Disk.Format})
+		if errors.Is(err, os.ErrExist) {
+			return nil, fmt.Errorf("prepare disk %s: %w: %w", ref.Disk.Target, methods.ErrExists, err)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("prepare disk %s: %w", ref.Disk.Target, err)
+		}
+		p.uuid = ref.Disk.Domain.UUID
+		p.overlays = append(p.overlays, Overlay{Target: ref.Disk.Target, File: ref.Active})
+	}
+	return p, nil
+}
+
+// Take implements methods.Method.
+func (m *Method) Take(ctx context.Context, ref methods.Ref) error {
+	return methods.TakeNow(ctx, m, ref)
+}
+
+type prepared struct {
+	hypervisor Hypervisor
+	uuid       string
+	overlays   []Overlay
+}
+
+// Take puts all disks onto their overlays. libvirt can fail after the disks have moved, so an error counts only
+// where they have not.
+func (p *prepared) Take(ctx context.Context) error {
+	err := p.hypervisor.PutOnOverlays(ctx, p.uuid, p.overlays)
+	if err == nil {
+		return nil
+	}
+	for _, o := range p.overlays {
+		active, askErr := p.hypervisor.ActiveSource(context.WithoutCancel(ctx), p.uuid, o.Target)
+		if askErr != nil || active != o.File {
+			return errors.Join(fmt.Errorf("put disks onto overlays: %w", err), askErr)
+		}
+	}
+	return nil
+}
+
+func (*prepared) Close() error { return nil }

@@ -1,0 +1,106 @@
+package rbd
+
+import (
+	"context"
+	"time"
+
+	"github.com/domsnap/domsnap/methods"
+)
+
+// connector opens a connection to the cluster that an image is in. Its error says which monitors were asked.
+type connector func(methods.RBDImage) (cluster, error)
+
+// cluster is one connection to Ceph, confined to one pool and namespace. Calls block until Ceph answers or
+// the connection's own time limits end them.
+type cluster interface {
+	// read opens an image so that nobody notices: no watcher, no lock.
+	read(image string) (reader, error)
+	// write opens an image to change it. Until it is closed the cluster has a watcher for it.
+	write(image string) (writer, error)
+	close()
+}
+
+// reader is an image that is only looked at.
+type reader interface {
+	describe() (description, error)
+	// users are the other clients that have the image open or locked.
+	users() (users, error)
+	// silent are the watchers that do not answer a call within the limit. The call is the one that asks
+	// every client to read the image's header again, as each change of the header does.
+	silent(limit time.Duration) ([]client, error)
+	// dependents says, for people, what keeps a snapshot from being removed.
+	dependents(snap string) ([]string, error)
+	// changed are the extents of whole objects that differ between two points in time, in order. An empty
+	// from is the time before the image had any content, an empty to is the present. It fails with
+	// ErrUnsupported where finding out would mean to ask for every object.
+	changed(from, to string) ([]extent, error)
+	close() error
+}
+
+// writer is an image that is open for changes.
+type writer interface {
+	createSnap(name string) error
+	removeSnap(name string) error
+	// rollBack gives the image the content and the size of a snapshot.
+	rollBack(name string) error
+	close() error
+}
+
+// description is what an image's header says.
+type description struct {
+	size int64
+	// snaps are the snapshots made by users, the oldest first: neither those of groups nor those that
+	// are gone and kept for their clones.
+	snaps []snapshot
+}
+
+type snapshot struct {
+	name string
+	size int64
+}
+
+// find is the place of a snapshot in the list, -1 when it is not in it.
+func (d description) find(snap string) int {
+	for i, s := range d.snaps {
+		if s.name == snap {
+			return i
+		}
+	}
+	return -1
+}
+
+// users are the clients that have something to do with an image.
+type users struct {
+	watchers []client
+	// locks are those that a person or a program put there. The lock that librbd takes by itself to
+	// write is none of them: its owner, if alive, is a watcher.
+	locks []client
+}
+
+// client is one client of the cluster.
+type client struct {
+	// id is unique in the cluster, as client.4148.
+	id      string
+	address string
+}
+
+func (c client) String() string { return c.id + " at " + c.address }
+
+// extent is a range of an image, in bytes.
+type extent struct {
+	offset, length int64
+	// exists is false where the later of the two points in time has nothing.
+	exists bool
+}
+
+func (e extent) end() int64 { return e.offset + e.length }
+
+// pause waits, or says why it did not.
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}

@@ -1,0 +1,170 @@
+package rbd
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/domsnap/domsnap/methods"
+)
+
+// fake is a cluster with one image, which is also every handle of it.
+type fake struct {
+	mu       sync.Mutex
+	found    description
+	by       users
+	needed   []string
+	silence  [][]client // one answer per call, then none
+	diffs    map[[2]string][]extent
+	noDiff   bool
+	missing  bool
+	block    chan struct{} // createSnap waits for it, if set
+	open     int
+	created  []string
+	removed  []string
+	rolled   []string
+	imageErr error
+}
+
+func (f *fake) connect(methods.RBDImage) (cluster, error) {
+	f.count(1)
+	return fakeCluster{f}, nil
+}
+
+func (f *fake) count(n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.open += n
+}
+
+type fakeCluster struct{ *fake }
+
+func (c fakeCluster) close() { c.count(-1) }
+
+func (c fakeCluster) read(string) (reader, error) {
+	if c.missing {
+		return nil, methods.ErrNotFound
+	}
+	c.count(1)
+	return c.fake, nil
+}
+
+func (c fakeCluster) write(string) (writer, error) {
+	c.count(1)
+	return c.fake, nil
+}
+
+func (f *fake) close() error {
+	f.count(-1)
+	return nil
+}
+
+func (f *fake) describe() (description, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.found, f.imageErr
+}
+
+func (f *fake) users() (users, error) { return f.by, nil }
+
+func (f *fake) silent(time.Duration) ([]client, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.silence) == 0 {
+		return nil, nil
+	}
+	now := f.silence[0]
+	f.silence = f.silence[1:]
+	return now, nil
+}
+
+func (f *fake) dependents(string) ([]string, error) { return f.needed, nil }
+
+func (f *fake) changed(from, to string) ([]extent, error) {
+	if f.noDiff {
+		return nil, methods.ErrUnsupported
+	}
+	return f.diffs[[2]string{from, to}], nil
+}
+
+func (f *fake) createSnap(name string) error {
+	if f.block != nil {
+		<-f.block
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.created = append(f.created, name)
+	f.found.snaps = append(f.found.snaps, snapshot{name, f.found.size})
+	return nil
+}
+
+func (f *fake) removeSnap(name string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	at := f.found.find(name)
+	if at < 0 {
+		return methods.ErrNotFound
+	}
+	f.removed = append(f.removed, name)
+	f.found.snaps = append(f.found.snaps[:at:at], f.found.snaps[at+1:]...)
+	return nil
+}
+
+func (f *fake) rollBack(name string) error {
+	f.rolled = append(f.rolled, name)
+	return nil
+}
+
+// stage is the method over a fake, for one disk of 1000 bytes.
+type stage struct {
+	*fake
+	t      *testing.T
+	method *Method
+	disk   methods.Disk
+}
+
+func newStage(t *testing.T) *stage {
+	t.Helper()
+	f := &fake{found: description{size: 1000}}
+	brief := limits{answer: 30 * time.Millisecond, dead: 50 * time.Millisecond, finish: time.Second}
+	s := &stage{f, t, &Method{f.connect, t.TempDir(), brief}, methods.Disk{
+		Target: "vda",
+		Source: methods.Source{RBD: &methods.RBDImage{Pool: "pool", Namespace: "ns", Image: "disk"}},
+	}}
+	t.Cleanup(s.nothingOpen)
+	return s
+}
+
+func (s *stage) nothingOpen() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open != 0 {
+		s.t.Errorf("%d handles are still open", s.open)
+	}
+}
+
+func (s *stage) plan(ctx context.Context) methods.Ref {
+	s.t.Helper()
+	ref, err := s.method.Plan(ctx, methods.PlanRequest{Disk: s.disk, ID: "aaaa"})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return ref
+}
+
+// taken is a snapshot that is there.
+func (s *stage) taken() methods.Ref {
+	s.t.Helper()
+	ref := s.plan(s.t.Context())
+	wantError(s.t, s.method.Take(s.t.Context(), ref), nil)
+	return ref
+}
+
+func wantError(t *testing.T, err, want error) {
+	t.Helper()
+	if !errors.Is(err, want) {
+		t.Fatalf("got error %v, want %v", err, want)
+	}
+}

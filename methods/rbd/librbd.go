@@ -1,0 +1,125 @@
+//go:build rbd
+
+package rbd
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+
+	"github.com/ceph/go-ceph/rados"
+	"github.com/ceph/go-ceph/rbd"
+
+	"github.com/domsnap/domsnap/methods"
+)
+
+// available says what is missing: nothing, in this build.
+func available() error { return nil }
+
+// settings are what differs from the client's configuration. The first three bound every call to the cluster,
+// in seconds; librados would wait for ever. A snapshot that another client makes has a limit of its own, 30 s,
+// in librbd. The last is how many objects a rollback has under way at a time: with the default, 10, it mostly
+// waits for answers.
+var settings = []struct{ option, value string }{
+	{"client_mount_timeout", "15"},
+	{"rados_mon_op_timeout", "15"},
+	{"rados_osd_op_timeout", "30"},
+	{"rbd_concurrent_management_ops", "32"},
+}
+
+// connection is a cluster, confined to one pool and namespace.
+type connection struct {
+	conn  *rados.Conn
+	ioctx *rados.IOContext
+}
+
+func connect(image methods.RBDImage) (cluster, error) {
+	conn, err := configure(image)
+	if err != nil {
+		return nil, err
+	}
+	if err := conn.Connect(); err != nil {
+		return nil, fmt.Errorf("connect to Ceph at %s: %w", monitors(conn), typed(err))
+	}
+	ioctx, err := conn.OpenIOContext(image.Pool)
+	if err != nil {
+		conn.Shutdown()
+		return nil, fmt.Errorf("open pool %s: %w", image.Pool, typed(err))
+	}
+	ioctx.SetNamespace(image.Namespace)
+	return &connection{conn, ioctx}, nil
+}
+
+// configure makes a connection that is not connected yet. The keyring is the one that the configuration names.
+func configure(image methods.RBDImage) (*rados.Conn, error) {
+	conn, err := newConn(image.User)
+	if err != nil {
+		return nil, fmt.Errorf("set up librados: %w", typed(err))
+	}
+	if err := readConfig(conn, image); err != nil {
+		return nil, err
+	}
+	for _, s := range settings {
+		if err := conn.SetConfigOption(s.option, s.value); err != nil {
+			return nil, fmt.Errorf("set %s: %w", s.option, typed(err))
+		}
+	}
+	return conn, nil
+}
+
+func newConn(user string) (*rados.Conn, error) {
+	if user == "" {
+		return rados.NewConn()
+	}
+	return rados.NewConnWithUser(user)
+}
+
+// monitors are the ones that the configuration names.
+func monitors(conn *rados.Conn) string {
+	hosts, err := conn.GetConfigOption("mon_host")
+	if err != nil || hosts == "" {
+		return "no monitor that the configuration names"
+	}
+	return hosts
+}
+
+func (c *connection) read(image string) (reader, error) {
+	opened, err := rbd.OpenImageReadOnly(c.ioctx, image, rbd.NoSnapshot)
+	if err != nil {
+		return nil, typed(err)
+	}
+	return &readImage{opened, c}, nil
+}
+
+func (c *connection) write(image string) (writer, error) {
+	opened, err := rbd.OpenImage(c.ioctx, image, rbd.NoSnapshot)
+	if err != nil {
+		return nil, typed(err)
+	}
+	return &writeImage{opened}, nil
+}
+
+func (c *connection) close() {
+	c.ioctx.Destroy()
+	c.conn.Shutdown()
+}
+
+// typed gives Ceph's error numbers the meaning they have in the contract.
+func typed(err error) error {
+	var ceph interface{ ErrorCode() int }
+	if err == nil || !errors.As(err, &ceph) {
+		return err
+	}
+	switch code := syscall.Errno(max(ceph.ErrorCode(), -ceph.ErrorCode())); code {
+	case syscall.ENOENT:
+		return methods.ErrNotFound
+	case syscall.EEXIST:
+		return methods.ErrExists
+	case syscall.EROFS:
+		return methods.Blockedf("another client has the lock, or the image is a mirror's copy (%v)", code)
+	case syscall.EBUSY:
+		return methods.Blockedf("it is in use (%v)", code)
+	default:
+		return code
+	}
+}

@@ -1,0 +1,123 @@
+//go:build rbd
+
+package rbd
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/ceph/go-ceph/rados"
+	"github.com/ceph/go-ceph/rbd"
+)
+
+// readImage is an image that is open for reading: without a watcher.
+type readImage struct {
+	*rbd.Image
+	connection *connection
+}
+
+func (i *readImage) close() error { return typed(i.Close()) }
+
+func (i *readImage) describe() (description, error) {
+	size, err := i.GetSize()
+	if err != nil {
+		return description{}, typed(err)
+	}
+	all, err := i.GetSnapshotNames()
+	if err != nil {
+		return description{}, typed(err)
+	}
+	found := description{size: int64(size)}
+	for _, s := range all {
+		space, err := i.GetSnapNamespaceType(s.Id)
+		if err != nil {
+			return description{}, typed(err)
+		}
+		if space == rbd.SnapNamespaceTypeUser {
+			found.snaps = append(found.snaps, snapshot{s.Name, int64(s.Size)})
+		}
+	}
+	return found, nil
+}
+
+// users leaves out this connection, which is a watcher too while the image is open for changes.
+func (i *readImage) users() (users, error) {
+	var by users
+	watchers, err := i.ListWatchers()
+	if err != nil {
+		return by, typed(err)
+	}
+	for _, w := range watchers {
+		if uint64(w.Id) != i.connection.conn.GetInstanceID() {
+			by.watchers = append(by.watchers, client{clientID(w.Id), w.Addr})
+		}
+	}
+	_, lockers, err := i.ListLockers()
+	for _, l := range lockers {
+		if !strings.HasPrefix(l.Cookie, "auto ") {
+			by.locks = append(by.locks, client{l.Client, l.Addr})
+		}
+	}
+	return by, typed(err)
+}
+
+func clientID(instance int64) string { return fmt.Sprintf("client.%d", instance) }
+
+// silent sends the oldest notification there is, an empty one, to the header.
+func (i *readImage) silent(limit time.Duration) ([]client, error) {
+	header, err := i.header()
+	if err != nil {
+		return nil, err
+	}
+	_, late, err := i.connection.ioctx.NotifyWithTimeout(header, nil, limit)
+	if len(late) == 0 {
+		return nil, typed(err)
+	}
+	return i.named(late)
+}
+
+func (i *readImage) header() (string, error) {
+	old, err := i.IsOldFormat()
+	if err != nil {
+		return "", typed(err)
+	}
+	if old {
+		return i.GetName() + ".rbd", nil
+	}
+	id, err := i.GetId()
+	return "rbd_header." + id, typed(err)
+}
+
+// named finds the addresses of those that are still watchers.
+func (i *readImage) named(late []rados.NotifyTimeout) ([]client, error) {
+	watchers, err := i.ListWatchers()
+	if err != nil {
+		return nil, typed(err)
+	}
+	isLate := make(map[int64]bool, len(late))
+	for _, l := range late {
+		isLate[int64(l.NotifierID)] = true
+	}
+	var silent []client
+	for _, w := range watchers {
+		if isLate[w.Id] {
+			silent = append(silent, client{clientID(w.Id), w.Addr})
+		}
+	}
+	return silent, nil
+}
+
+// writeImage is an image that is open for changes.
+type writeImage struct{ *rbd.Image }
+
+func (i *writeImage) close() error { return typed(i.Close()) }
+
+func (i *writeImage) createSnap(name string) error {
+	_, err := i.CreateSnapshot(name)
+	return typed(err)
+}
+
+func (i *writeImage) removeSnap(name string) error { return typed(i.GetSnapshot(name).Remove()) }
+
+func (i *writeImage) rollBack(name string) error { return typed(i.GetSnapshot(name).Rollback()) }

@@ -1,0 +1,70 @@
+//go:build rbd
+
+package rbd
+
+import (
+	"fmt"
+
+	"github.com/ceph/go-ceph/rbd"
+
+	"github.com/domsnap/domsnap/methods"
+)
+
+func (i *readImage) dependents(snap string) (by []string, err error) {
+	protected, err := i.GetSnapshot(snap).IsProtected()
+	if err != nil {
+		return nil, typed(err)
+	}
+	if protected {
+		by = append(by, "it is protected")
+	}
+	children, err := at(i, snap, i.ListChildrenAttributes)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range children {
+		by = append(by, "clone "+methods.RBDImage{Pool: c.PoolName, Namespace: c.PoolNamespace, Image: c.ImageName}.String())
+	}
+	return by, nil
+}
+
+// changed asks the object map, which is cheap; without one librbd would ask for each object.
+func (i *readImage) changed(from, to string) ([]extent, error) {
+	features, err := i.GetFeatures()
+	if err != nil {
+		return nil, typed(err)
+	}
+	if features&rbd.FeatureFastDiff == 0 {
+		return nil, fmt.Errorf("compare without fast-diff: %w", methods.ErrUnsupported)
+	}
+	return at(i, to, func() ([]extent, error) { return i.diff(from) })
+}
+
+func (i *readImage) diff(from string) (found []extent, err error) {
+	size, err := i.GetSize()
+	if err != nil {
+		return nil, typed(err)
+	}
+	err = i.DiffIterate(rbd.DiffIterateConfig{
+		SnapName:    from,
+		Length:      size,
+		WholeObject: rbd.EnableWholeObject,
+		Callback: func(offset, length uint64, exists int, _ any) int {
+			found = append(found, extent{int64(offset), int64(length), exists != 0})
+			return 0
+		},
+	})
+	return found, typed(err)
+}
+
+// at asks something of the image as it was at a snapshot; an empty snapshot is the present.
+func at[T any](i *readImage, snap string, ask func() (T, error)) (answer T, err error) {
+	if err := i.SetSnapshot(snap); err != nil {
+		return answer, typed(err)
+	}
+	answer, err = ask()
+	if back := i.SetSnapshot(rbd.NoSnapshot); back != nil && err == nil {
+		err = back
+	}
+	return answer, typed(err)
+}

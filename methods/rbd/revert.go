@@ -1,0 +1,88 @@
+package rbd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/domsnap/domsnap/methods"
+)
+
+// CheckRevert implements methods.Reverter. It waits a while for a client that died. That the image is still
+// the one that was recorded needs no check of its own: an image made anew under the name has no snapshot.
+func (m *Method) CheckRevert(ctx context.Context, req methods.RevertRequest) (err error) {
+	p, err := m.target(req)
+	if err != nil {
+		return err
+	}
+	s, err := open(ctx, m, p, false)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.close(m.limits.answer)) }()
+	if err := m.awaitDead(ctx, s); err != nil {
+		return err
+	}
+	_, err = await(ctx, s, func() (struct{}, error) { return struct{}{}, revertible(s.reader, p) })
+	return err
+}
+
+// Revert implements methods.Reverter by librbd's rollback, which has the storage clone back the objects that
+// changed; the snapshot stays, and so do the younger ones. librbd says nothing of how far it is.
+//
+// It looks for other clients once more with the image open, just before it starts: a rollback under a running
+// guest can look done and do nothing. When the context ends, the rollback goes on until it ends or the
+// process does, and others see the image open for so long; doing it again completes it.
+func (m *Method) Revert(ctx context.Context, req methods.RevertRequest) (methods.Reverted, error) {
+	p, err := m.target(req)
+	if err != nil {
+		return methods.Reverted{}, err
+	}
+	req.Progress.Report(0, req.To.Size)
+	err = m.change(ctx, p, func(s *session) error {
+		if err := revertible(s.reader, p); err != nil {
+			return err
+		}
+		return s.writer.rollBack(p.snap)
+	})
+	if err != nil {
+		return methods.Reverted{}, fmt.Errorf("roll back to %s: %w", p, err)
+	}
+	req.Progress.Report(req.To.Size, req.To.Size)
+	return methods.Reverted{How: methods.HowNative}, nil
+}
+
+// target is the recorded place, if the disk is still there.
+func (m *Method) target(req methods.RevertRequest) (place, error) {
+	p, err := recorded(req.To)
+	if err != nil {
+		return p, err
+	}
+	now, err := m.image(req.Disk.Source)
+	if err != nil {
+		return p, err
+	}
+	if now.String() != p.RBDImage.String() {
+		return p, methods.Blockedf("disk %s is now image %s; the snapshot is of %s", req.Disk.Target, now, p.RBDImage)
+	}
+	return p, nil
+}
+
+// revertible finds what would make a rollback fail, or change more than the content.
+func revertible(image reader, p place) error {
+	found, at, err := present(image, p)
+	if err != nil {
+		return err
+	}
+	if size := found.snaps[at].size; size != found.size {
+		return &methods.Blocked{
+			What: fmt.Sprintf("image %s has %d bytes, its snapshot %s has %d", p.RBDImage, found.size, p.snap, size),
+			Hint: fmt.Sprintf("give it back its size first: rbd resize --size %dB %s", size, p.RBDImage),
+		}
+	}
+	by, err := image.users()
+	if err != nil {
+		return fmt.Errorf("list users of image %s: %w", p.RBDImage, err)
+	}
+	return errors.Join(unused(p, by), unlocked(p, by))
+}

@@ -1,0 +1,107 @@
+package rbd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// session is one image, opened for one verb. librbd's calls know no context, so each runs aside; a call that
+// outlives its context goes on, and the session is closed after it.
+type session struct {
+	place   place
+	cluster cluster
+	reader  reader
+	writer  writer
+	running sync.WaitGroup
+}
+
+// open connects and opens the image: to look at it, and to change it as well if change is set.
+func open(ctx context.Context, m *Method, p place, change bool) (*session, error) {
+	s := &session{place: p}
+	_, err := await(ctx, s, func() (struct{}, error) {
+		return struct{}{}, s.fill(m.connect, change)
+	})
+	if err != nil {
+		return nil, errors.Join(err, s.close(m.limits.answer))
+	}
+	return s, nil
+}
+
+func (s *session) fill(connect connector, change bool) (err error) {
+	if s.cluster, err = connect(s.place.RBDImage); err != nil {
+		return err
+	}
+	if s.reader, err = s.cluster.read(s.place.Image); err != nil {
+		return fmt.Errorf("open image %s: %w", s.place.RBDImage, err)
+	}
+	if !change {
+		return nil
+	}
+	if s.writer, err = s.cluster.write(s.place.Image); err != nil {
+		return fmt.Errorf("open image %s for changes: %w", s.place.RBDImage, err)
+	}
+	return nil
+}
+
+// await returns when the call or the context ends, whichever is first.
+func await[T any](ctx context.Context, s *session, call func() (T, error)) (T, error) {
+	type answer struct {
+		value T
+		err   error
+	}
+	answers := make(chan answer, 1)
+	s.running.Go(func() {
+		value, err := call()
+		answers <- answer{value, err}
+	})
+	select {
+	case a := <-answers:
+		return a.value, a.err
+	case <-ctx.Done():
+		var none T
+		return none, fmt.Errorf("wait for Ceph about %s: %w", s.place.RBDImage, ctx.Err())
+	}
+}
+
+// close lets go of everything once no call runs any more. When that takes longer than the limit it is an
+// error, and happens later if the process lives on.
+func (s *session) close(limit time.Duration) error {
+	closed := make(chan error, 1)
+	go func() {
+		s.running.Wait()
+		closed <- s.release()
+	}()
+	select {
+	case err := <-closed:
+		return err
+	case <-time.After(limit):
+		return fmt.Errorf("close image %s: a call to Ceph still runs", s.place.RBDImage)
+	}
+}
+
+func (s *session) release() error {
+	var errs []error
+	if s.writer != nil {
+		errs = append(errs, s.writer.close())
+	}
+	if s.reader != nil {
+		errs = append(errs, s.reader.close())
+	}
+	if s.cluster != nil {
+		s.cluster.close()
+	}
+	return errors.Join(errs...)
+}
+
+// inspect looks at an image that it opens for that.
+func inspect[T any](ctx context.Context, m *Method, p place, look func(reader) (T, error)) (found T, err error) {
+	s, err := open(ctx, m, p, false)
+	if err != nil {
+		return found, err
+	}
+	defer func() { err = errors.Join(err, s.close(m.limits.answer)) }()
+	return await(ctx, s, func() (T, error) { return look(s.reader) })
+}

@@ -1,0 +1,93 @@
+package rbd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/domsnap/domsnap/methods"
+)
+
+// vacant gives the image's size if a snapshot can be made of it.
+func vacant(image reader, p place) (int64, error) {
+	found, err := image.describe()
+	if err != nil {
+		return 0, fmt.Errorf("look at image %s: %w", p.RBDImage, err)
+	}
+	if found.find(p.snap) >= 0 {
+		return 0, fmt.Errorf("plan snapshot %s: %w", p, methods.ErrExists)
+	}
+	by, err := image.users()
+	if err != nil {
+		return 0, fmt.Errorf("list users of image %s: %w", p.RBDImage, err)
+	}
+	return found.size, unlocked(p, by)
+}
+
+// Take implements methods.Method.
+func (m *Method) Take(ctx context.Context, ref methods.Ref) error {
+	return methods.TakeNow(ctx, m, ref)
+}
+
+// Prepare implements methods.Preparer for one ref. It opens the image, and waits until every client that has
+// the image open answers: a snapshot waits for all of them, a dead one too, and would do so with the guest
+// held. It fails with ErrExists when the snapshot is there, and with ErrBlocked when a dead client does not go.
+//
+// It does not take the image's exclusive lock. That is the hypervisor's, and librbd has the owner make the
+// snapshot.
+func (m *Method) Prepare(ctx context.Context, refs []methods.Ref) (methods.Prepared, error) {
+	if len(refs) != 1 {
+		return nil, fmt.Errorf("prepare %d snapshots: want one", len(refs))
+	}
+	p, err := recorded(refs[0])
+	if err != nil {
+		return nil, err
+	}
+	s, err := open(ctx, m, p, true)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.settle(ctx, s); err != nil {
+		return nil, errors.Join(err, s.close(m.limits.answer))
+	}
+	return &ready{s, m.limits}, nil
+}
+
+// settle makes sure that a snapshot would be made, and at once.
+func (m *Method) settle(ctx context.Context, s *session) error {
+	_, err := await(ctx, s, func() (int64, error) { return vacant(s.reader, s.place) })
+	if err != nil {
+		return err
+	}
+	return m.awaitDead(ctx, s)
+}
+
+// ready is an image that is open and whose clients all answer.
+type ready struct {
+	session *session
+	limits  limits
+}
+
+// Take implements methods.Prepared. The monitors number the snapshot, and they decide together at most once
+// in a second: it takes 50 ms when they had been idle, and up to 1 s otherwise.
+//
+// When the context ends first, the snapshot may still be made, here or by the client that has the lock. It is
+// then removed again by the same call, before the session can be closed. Only a process that dies in between
+// leaves it to Drop.
+func (r *ready) Take(ctx context.Context) error {
+	s := r.session
+	_, err := await(ctx, s, func() (struct{}, error) {
+		err := s.writer.createSnap(s.place.snap)
+		if err == nil && ctx.Err() != nil {
+			err = errors.Join(ctx.Err(), s.writer.removeSnap(s.place.snap))
+		}
+		return struct{}{}, err
+	})
+	if err != nil {
+		return fmt.Errorf("take snapshot %s: %w", s.place, err)
+	}
+	return nil
+}
+
+// Close implements methods.Prepared. It waits for a Take that was given up.
+func (r *ready) Close() error { return r.session.close(r.limits.finish) }

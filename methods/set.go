@@ -1,0 +1,50 @@
+package methods
+
+import (
+	"context"
+	"fmt"
+	"sort"
+	"strings"
+)
+
+// Set is the methods a program was built with, in the order in which they are shown.
+type Set []Method
+
+// Get finds a method by the name that descriptors and records use.
+func (s Set) Get(name string) (Method, error) {
+	for _, m := range s {
+		if m.Traits().Name == name {
+			return m, nil
+		}
+	}
+	return nil, Unsupportedf("there is no method %q: choose one of %s", name, strings.Join(s.Names(), ", "))
+}
+
+// Names lists the methods.
+func (s Set) Names() []string {
+	names := make([]string, len(s))
+	for i, m := range s {
+		names[i] = m.Traits().Name
+	}
+	return names
+}
+
+// Default is the method that claims the disk with the highest rank, and its claim. No claim at all is
+// ErrUnsupported.
+func (s Set) Default(ctx context.Context, disk Disk) (Method, Claim, error) {
+	type offer struct {
+		method Method
+		claim  Claim
+	}
+	offers := make([]offer, 0, len(s))
+	for _, m := range s {
+		if c := ClaimDisk(ctx, m, disk); c.Rank > 0 {
+			offers = append(offers, offer{m, c})
+		}
+	}
+	if len(offers) == 0 {
+		return nil, Claim{}, fmt.Errorf("choose a method for disk %s (%s): %w", disk.Target, disk.Source, ErrUnsupported)
+	}
+	sort.SliceStable(offers, func(i, j int) bool { return offers[i].claim.Rank > offers[j].claim.Rank })
+	return offers[0].method, offers[0].claim, nil
+}

@@ -1,0 +1,194 @@
+package orchestrator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/domsnap/domsnap/methods"
+	"github.com/domsnap/domsnap/orchestrator/journal"
+	"github.com/domsnap/domsnap/quiesce"
+	"github.com/domsnap/domsnap/xmlspec"
+)
+
+// Create takes a snapshot of all disks, or of none. When it returns without error the snapshot is durable and the guest
+// is confirmed to go on. After ErrFailed and quiesce.ErrNotQuiesced everything is as it was before; after ErrUnfinished
+// recover has something to do.
+func (o *Orchestrator) Create(ctx context.Context, opts CreateOptions) (_ *Snapshot, err error) {
+	op, err := o.begin(ctx, opts.Domain)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, op.end()) }()
+	plan, err := op.planCreate(ctx, opts)
+	if err != nil {
+		return nil, err
+	}
+	c := &creation{operation: op, plan: plan, opts: opts, runner: &runner{watch: op.Watch}}
+	return c.run(ctx)
+}
+
+// creation is one Create at work.
+type creation struct {
+	*operation
+	*runner
+	plan   *Plan
+	opts   CreateOptions
+	acts   []*act
+	report quiesce.Report
+}
+
+func (c *creation) run(ctx context.Context) (*Snapshot, error) {
+	if err := c.journal.Begin(c.intent()); err != nil {
+		return nil, err
+	}
+	if err := c.make(ctx); err != nil {
+		return nil, c.fail(ctx, err)
+	}
+	if err := c.journal.End(c.desc.UUID); err != nil {
+		return nil, c.unfinished(err)
+	}
+	return c.view(ctx, c.byID(c.plan.ID)), nil
+}
+
+func (c *creation) intent() journal.Intent {
+	return journal.Intent{
+		Verb: journal.Create, Domain: c.desc.Name, UUID: c.desc.UUID, Started: c.Now(),
+		Snapshot: c.plan.ID, Refs: c.plan.refs(),
+	}
+}
+
+// fail takes everything back. What cannot be taken back is left to recover.
+func (c *creation) fail(ctx context.Context, cause error) error {
+	if err := c.undo(ctx); err != nil {
+		return c.unfinished(errors.Join(cause, err))
+	}
+	if err := c.journal.End(c.desc.UUID); err != nil {
+		return c.unfinished(errors.Join(cause, err))
+	}
+	if errors.Is(cause, quiesce.ErrNotQuiesced) || errors.Is(cause, quiesce.ErrNotReleased) {
+		return cause
+	}
+	return &Problem{Kind: ErrFailed, Err: cause}
+}
+
+func (c *creation) make(ctx context.Context) error {
+	if err := c.prepare(ctx); err != nil {
+		return errors.Join(err, c.close())
+	}
+	err := c.still(ctx)
+	if err = errors.Join(err, c.close()); err != nil {
+		return err
+	}
+	if err := c.verify(ctx); err != nil {
+		return err
+	}
+	// The commit point: from here the snapshot is there, and undoing it is a delete.
+	return c.commitSnapshot(ctx)
+}
+
+func (c *creation) prepare(ctx context.Context) error {
+	for _, a := range c.plan.acts() {
+		c.acts = append(c.acts, a)
+		err := c.runner.run(ctx, step{
+			name: "prepare " + a.label(),
+			do: func(ctx context.Context) (err error) {
+				a.prepared, err = methods.Prepare(ctx, a.method, a.refs)
+				return err
+			},
+			undo: func(ctx context.Context) error { return c.dropAll(ctx, a) },
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// dropAll removes whatever there is of an act: prepared, half taken or taken.
+func (c *creation) dropAll(ctx context.Context, a *act) error {
+	if err := c.refresh(ctx); err != nil {
+		return err
+	}
+	var errs []error
+	for _, ref := range a.refs {
+		disk, err := c.present(ctx, ref.Disk.Target)
+		if err == nil {
+			err = a.method.Drop(ctx, methods.DropRequest{Ref: ref, Disk: disk, Others: c.others(ref)})
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+func (c *creation) close() error {
+	var errs []error
+	for _, a := range c.acts {
+		if a.prepared != nil {
+			errs = append(errs, a.prepared.Close())
+			a.prepared = nil
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// takeAll is what happens while the guest is held: the acts that can be dropped again side by side, then those that
+// move a disk.
+func (c *creation) takeAll(ctx context.Context) error {
+	var first, last []step
+	for _, a := range c.acts {
+		s := step{name: "take " + a.label(), lock: a.refs[0].Lock, do: a.prepared.Take}
+		if a.method.Traits().MovesSource {
+			last = append(last, s)
+		} else {
+			first = append(first, s)
+		}
+	}
+	if err := c.together(ctx, first); err != nil {
+		return err
+	}
+	return c.runner.run(ctx, last...)
+}
+
+// verify asks every storage for what was just made.
+func (c *creation) verify(ctx context.Context) error {
+	for _, a := range c.acts {
+		for _, ref := range a.refs {
+			if _, err := a.method.Stat(ctx, ref); err != nil {
+				return fmt.Errorf("verify disk %s: %w", ref.Disk.Target, err)
+			}
+		}
+	}
+	return nil
+}
+
+func (c *creation) commitSnapshot(ctx context.Context) error {
+	// The disks may have moved, and others write to the domain's metadata too.
+	if err := c.refresh(ctx); err != nil {
+		return err
+	}
+	c.lineage.Snapshots = append(c.lineage.Snapshots, c.record())
+	c.lineage.Current = c.plan.ID
+	c.lineage.Strayed = nil
+	return c.commit(ctx)
+}
+
+func (c *creation) record() xmlspec.LineageSnapshot {
+	s := xmlspec.LineageSnapshot{
+		ID: c.plan.ID, Name: c.plan.Name, Parent: c.lineage.Current, Created: c.Now().Unix(),
+		Description: c.plan.Description, Level: string(c.report.Level),
+		FrozenMS: c.report.FrozenFor.Milliseconds(), PausedMS: c.report.PausedFor.Milliseconds(),
+		Frozen: c.report.Frozen, Thawed: c.report.Thawed,
+	}
+	if c.plan.Hold.HeldBy != nil {
+		s.HeldBy = *c.plan.Hold.HeldBy
+	}
+	for _, skipped := range c.plan.Skipped {
+		s.Skipped = append(s.Skipped, skipped.Target+": "+skipped.Why)
+	}
+	s.Skipped = append(s.Skipped, c.report.Notes...)
+	for _, ref := range c.plan.refs() {
+		s.Disks = append(s.Disks, toRecord(ref))
+	}
+	return s
+}

@@ -1,0 +1,256 @@
+package orchestrator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/domsnap/domsnap/methods"
+	"github.com/domsnap/domsnap/orchestrator/journal"
+	"github.com/domsnap/domsnap/xmlspec"
+)
+
+// DeleteOptions say what goes.
+type DeleteOptions struct {
+	Domain, Snapshot string
+	// Children deletes what derives from the snapshot too, ChildrenOnly just that.
+	Children, ChildrenOnly bool
+	// Metadata forgets the snapshot and touches no storage.
+	Metadata bool
+}
+
+// DeleteResult is what went, and what will go by itself later.
+type DeleteResult struct {
+	Deleted       []string        `json:"deleted"`
+	PendingDelete []PendingDelete `json:"pending_delete"`
+}
+
+// PendingDelete is a snapshot that is needed by others still.
+type PendingDelete struct {
+	Name    string   `json:"name"`
+	Because []string `json:"because"`
+}
+
+// Delete removes snapshots, youngest first. The present content of the disks and all other snapshots stay.
+func (o *Orchestrator) Delete(ctx context.Context, opts DeleteOptions) (_ *DeleteResult, err error) {
+	op, err := o.begin(ctx, opts.Domain)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, op.end()) }()
+	ids, err := op.doomed(opts)
+	if err != nil {
+		return nil, err
+	}
+	d := &deletion{operation: op, runner: &runner{watch: op.Watch}, result: DeleteResult{Deleted: []string{}, PendingDelete: []PendingDelete{}}}
+	for _, id := range ids {
+		if err := d.one(ctx, id, opts.Metadata); err != nil {
+			return nil, err
+		}
+	}
+	return &d.result, d.retryPending(ctx)
+}
+
+// PlanDelete lists what Delete would do.
+func (o *Orchestrator) PlanDelete(ctx context.Context, opts DeleteOptions) ([]PlannedStep, error) {
+	op, err := o.look(ctx, opts.Domain)
+	if err != nil {
+		return nil, err
+	}
+	ids, err := op.doomed(opts)
+	if err != nil {
+		return nil, err
+	}
+	var steps []PlannedStep
+	for _, id := range ids {
+		s := op.byID(id)
+		for _, ref := range op.refs(s) {
+			if !opts.Metadata {
+				steps = append(steps, PlannedStep{Step: fmt.Sprintf("drop %s by %s of snapshot %s", ref.Name, ref.Method, s.Name)})
+			}
+		}
+		steps = append(steps, PlannedStep{Step: "forget snapshot " + s.Name})
+	}
+	return steps, nil
+}
+
+// doomed are the ids to delete, children before parents.
+func (op *operation) doomed(opts DeleteOptions) ([]string, error) {
+	s, err := op.snapshot(opts.Snapshot)
+	if err != nil {
+		return nil, err
+	}
+	var ids []string
+	if opts.Children || opts.ChildrenOnly {
+		ids = op.descendants(s.ID)
+	}
+	if !opts.ChildrenOnly {
+		ids = append(ids, s.ID)
+	}
+	return ids, nil
+}
+
+func (op *operation) descendants(id string) []string {
+	var ids []string
+	for _, s := range op.lineage.Snapshots {
+		if s.Parent == id {
+			ids = append(ids, op.descendants(s.ID)...)
+			ids = append(ids, s.ID)
+		}
+	}
+	return ids
+}
+
+// deletion is one Delete at work.
+type deletion struct {
+	*operation
+	*runner
+	result DeleteResult
+}
+
+// one deletes a snapshot, or marks it for later when others need it.
+func (d *deletion) one(ctx context.Context, id string, metadataOnly bool) error {
+	s := d.byID(id)
+	name := s.Name
+	if metadataOnly {
+		d.lineage.Forget(id)
+		d.result.Deleted = append(d.result.Deleted, name)
+		return d.commit(ctx)
+	}
+	drops, err := d.planDrops(ctx, s)
+	if err != nil {
+		return err
+	}
+	if because := drops.neededBy(); len(because) > 0 {
+		return d.postpone(ctx, s, because)
+	}
+	if err := d.drop(ctx, s, drops); err != nil {
+		return err
+	}
+	d.result.Deleted = append(d.result.Deleted, name)
+	return nil
+}
+
+func (d *deletion) postpone(ctx context.Context, s *xmlspec.LineageSnapshot, because []string) error {
+	d.result.PendingDelete = append(d.result.PendingDelete, PendingDelete{Name: s.Name, Because: because})
+	s.State, s.Reason = StatePendingDelete, because[0]
+	return d.commit(ctx)
+}
+
+// drop removes a snapshot from its storages and then from the lineage. From its first act on it only goes forward.
+func (d *deletion) drop(ctx context.Context, s *xmlspec.LineageSnapshot, drops drops) error {
+	if err := d.journal.Begin(d.intent(s)); err != nil {
+		return err
+	}
+	id := s.ID
+	for _, one := range drops {
+		err := d.runner.run(ctx, step{
+			name: fmt.Sprintf("drop %s of %s", one.req.Ref.Disk.Target, s.Name),
+			do:   func(ctx context.Context) error { return one.method.Drop(ctx, one.req) },
+		})
+		if err != nil {
+			return d.unfinished(err)
+		}
+	}
+	if err := d.settle(ctx, id, drops); err != nil {
+		return d.unfinished(err)
+	}
+	return nil
+}
+
+func (d *deletion) settle(ctx context.Context, id string, drops drops) error {
+	if err := d.refresh(ctx); err != nil {
+		return err
+	}
+	for _, one := range drops {
+		for _, renamed := range one.plan.Renamed {
+			d.lineage.Replace(renamed.Snapshot, toRecord(renamed))
+		}
+	}
+	d.lineage.Forget(id)
+	if err := d.commit(ctx); err != nil {
+		return err
+	}
+	return d.journal.End(d.desc.UUID)
+}
+
+func (d *deletion) intent(s *xmlspec.LineageSnapshot) journal.Intent {
+	return journal.Intent{
+		Verb: journal.Delete, Domain: d.desc.Name, UUID: d.desc.UUID, Started: d.Now(),
+		Snapshot: s.ID, Refs: d.refs(s),
+	}
+}
+
+// retryPending deletes what was waiting for what has just gone.
+func (d *deletion) retryPending(ctx context.Context) error {
+	for again := len(d.result.Deleted) > 0; again; {
+		again = false
+		for _, id := range d.lineage.InState(StatePendingDelete) {
+			s := d.byID(id)
+			name := s.Name
+			drops, err := d.planDrops(ctx, s)
+			if err != nil {
+				return err
+			}
+			if len(drops.neededBy()) > 0 {
+				continue
+			}
+			if err := d.drop(ctx, s, drops); err != nil {
+				return err
+			}
+			d.result.Deleted = append(d.result.Deleted, name)
+			again = true
+		}
+	}
+	return nil
+}
+
+// plannedDrop is one disk of a snapshot to delete.
+type plannedDrop struct {
+	method methods.Method
+	req    methods.DropRequest
+	plan   methods.DropPlan
+}
+
+type drops []plannedDrop
+
+func (d drops) neededBy() []string {
+	var by []string
+	for _, one := range d {
+		for _, who := range one.plan.NeededBy {
+			by = append(by, one.req.Ref.Disk.Target+" is needed by "+who)
+		}
+	}
+	return by
+}
+
+func (op *operation) planDrops(ctx context.Context, s *xmlspec.LineageSnapshot) (drops, error) {
+	if err := op.refresh(ctx); err != nil {
+		return nil, err
+	}
+	var all drops
+	for _, ref := range op.refs(op.byID(s.ID)) {
+		one, err := op.planDrop(ctx, ref)
+		if err != nil {
+			return nil, fmt.Errorf("plan the delete of disk %s: %w", ref.Disk.Target, err)
+		}
+		all = append(all, one)
+	}
+	return all, nil
+}
+
+func (op *operation) planDrop(ctx context.Context, ref methods.Ref) (plannedDrop, error) {
+	m, err := op.Methods.Get(ref.Method)
+	if err != nil {
+		return plannedDrop{}, err
+	}
+	disk, err := op.present(ctx, ref.Disk.Target)
+	if err != nil {
+		return plannedDrop{}, err
+	}
+	req := methods.DropRequest{
+		Ref: ref, Disk: disk, Others: op.others(ref), Progress: op.progress("drop " + ref.Disk.Target),
+	}
+	plan, err := methods.PlanDrop(ctx, m, req)
+	return plannedDrop{method: m, req: req, plan: plan}, err
+}

@@ -1,0 +1,50 @@
+package orchestrator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+// lockWait is how long a second call waits before it answers busy.
+const lockWait = 1500 * time.Millisecond
+
+// lock takes the domain's lock. The file stays for ever, and its lock ends with the last process that holds it: us, or
+// our guardian.
+func (o *Orchestrator) lock(ctx context.Context, uuid string) (*os.File, error) {
+	dir := filepath.Join(o.StateDir, "locks")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the lock directory: %w", err)
+	}
+	f, err := os.OpenFile(filepath.Join(dir, uuid), os.O_CREATE|os.O_RDWR|syscall.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open the lock: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, lockWait)
+	defer cancel()
+	if err := flock(ctx, f); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+func flock(ctx context.Context, f *os.File) error {
+	for {
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, syscall.EWOULDBLOCK) {
+			return fmt.Errorf("take the lock: %w", err)
+		}
+		select {
+		case <-ctx.Done():
+			return &Problem{Kind: ErrBusy, Err: ErrBusy, Hint: "try again when it is done"}
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}

@@ -1,0 +1,99 @@
+package orchestrator
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+
+	"github.com/domsnap/domsnap/methods"
+	"github.com/domsnap/domsnap/xmlspec"
+)
+
+// operation is one verb at work on one domain.
+type operation struct {
+	*Orchestrator
+	domain  Domain
+	desc    *Description
+	lineage *xmlspec.Lineage
+	// lockFile is the domain's lock; nil for verbs that only look.
+	lockFile *os.File
+}
+
+// look opens a domain for reading.
+func (o *Orchestrator) look(ctx context.Context, name string) (*operation, error) {
+	domain, err := o.Hypervisor.Domain(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	op := &operation{Orchestrator: o, domain: domain}
+	return op, op.refresh(ctx)
+}
+
+// begin opens a domain for a change: its lock is held until end, and no other work is pending.
+func (o *Orchestrator) begin(ctx context.Context, name string) (*operation, error) {
+	op, err := o.take(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := o.journal.Pending(op.desc.UUID); !errors.Is(err, fs.ErrNotExist) {
+		return nil, errors.Join(op.unfinished(err), op.end())
+	}
+	return op, nil
+}
+
+// take opens a domain and holds its lock.
+func (o *Orchestrator) take(ctx context.Context, name string) (*operation, error) {
+	op, err := o.look(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	if op.lockFile, err = o.lock(ctx, op.desc.UUID); err != nil {
+		return nil, err
+	}
+	// What was read before the lock may be what another operation was about to change.
+	if err := op.refresh(ctx); err != nil {
+		return nil, errors.Join(err, op.end())
+	}
+	return op, nil
+}
+
+func (op *operation) end() error {
+	return op.lockFile.Close()
+}
+
+// refresh reads the domain and its lineage as they are now.
+func (op *operation) refresh(ctx context.Context) error {
+	desc, err := op.domain.Describe(ctx)
+	if err != nil {
+		return err
+	}
+	text, err := op.domain.Metadata(ctx)
+	if err != nil {
+		return err
+	}
+	op.desc = desc
+	op.lineage, err = xmlspec.ParseLineage(text)
+	return err
+}
+
+// unfinished is the error of a verb that leaves, or meets, work for recover.
+func (op *operation) unfinished(cause error) error {
+	if cause == nil {
+		cause = ErrUnfinished
+	}
+	return &Problem{Kind: ErrUnfinished, Err: cause, Hint: "run: domsnap recover " + op.desc.Name}
+}
+
+// commit writes the lineage: what it says from now on is so.
+func (op *operation) commit(ctx context.Context) error {
+	text, err := op.lineage.Marshal()
+	if err != nil {
+		return err
+	}
+	return op.domain.SetMetadata(ctx, text)
+}
+
+func (op *operation) identity() methods.Domain {
+	return methods.Domain{Name: op.desc.Name, UUID: op.desc.UUID, Active: op.desc.Active()}
+}

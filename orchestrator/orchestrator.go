@@ -1,0 +1,105 @@
+// Package orchestrator is the verbs of domsnap: each takes a domain's name and options and gives back plain data.
+//
+// Three records have one meaning each. The storage says what exists. The lineage in the domain's metadata says
+// what is finished; one write of it is the commit point. The journal says what is unfinished; an empty journal is
+// the healthy state.
+package orchestrator
+
+import (
+	"context"
+	"os"
+	"time"
+
+	"github.com/domsnap/domsnap/methods"
+	"github.com/domsnap/domsnap/orchestrator/journal"
+	"github.com/domsnap/domsnap/quiesce"
+	"github.com/domsnap/domsnap/xmlspec"
+)
+
+// Hypervisor finds domains.
+type Hypervisor interface {
+	// Domain finds a domain by name, id or UUID; it fails with ErrNotFound.
+	Domain(ctx context.Context, name string) (Domain, error)
+	// Volume says where a volume of a storage pool lives.
+	Volume(ctx context.Context, pool, name string) (xmlspec.DiskSource, error)
+}
+
+// Domain is one domain.
+type Domain interface {
+	quiesce.Guest
+	Power
+	// Describe reads what the domain is now: the live state where it is active.
+	Describe(ctx context.Context) (*Description, error)
+	// Metadata is the lineage as it was last written; empty when there is none.
+	Metadata(ctx context.Context) (string, error)
+	// SetMetadata writes the lineage to the live and the persistent definition, durably.
+	SetMetadata(ctx context.Context, text string) error
+	// CoveredDisks asks the agent on how many disks file systems are mounted.
+	CoveredDisks(ctx context.Context) (int, error)
+}
+
+// Power turns a domain on and off.
+type Power interface {
+	// Start boots a domain that is off, or leaves it paused before its first instruction.
+	Start(ctx context.Context, paused bool) error
+	// PowerOff stops the domain at once; one that is off is no error.
+	PowerOff(ctx context.Context) error
+}
+
+// Description is a domain at one moment.
+type Description struct {
+	xmlspec.Domain
+	State      State
+	Persistent bool
+}
+
+// Active says that QEMU has the disks open.
+func (d *Description) Active() bool { return d.State != Shutoff }
+
+// State is a domain's state, as far as it matters here.
+type State string
+
+// The states, as the command line prints them.
+const (
+	Running State = "running"
+	Paused  State = "paused"
+	Shutoff State = "shutoff"
+)
+
+// GuardianProcess is a guardian that is ready.
+type GuardianProcess interface {
+	quiesce.Guardian
+	// Dismiss ends the guardian once nothing is held any more.
+	Dismiss() error
+}
+
+// Config is what an Orchestrator is made of.
+type Config struct {
+	Hypervisor Hypervisor
+	Methods    methods.Set
+	// StateDir is where locks and the journal live; it is made when it is missing.
+	StateDir string
+	// Guardian starts the process that lets the domain of this UUID go when we cannot. It inherits the lock.
+	Guardian func(ctx context.Context, domain methods.Domain, lock *os.File) (GuardianProcess, error)
+	// Watch is told of every step; may be nil.
+	Watch func(Event)
+	// Now is the clock; nil for the real one.
+	Now func() time.Time
+}
+
+// Orchestrator runs the verbs.
+type Orchestrator struct {
+	Config
+	journal journal.Journal
+}
+
+// New makes an Orchestrator. It does nothing yet.
+func New(c Config) *Orchestrator {
+	if c.Watch == nil {
+		c.Watch = func(Event) {}
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return &Orchestrator{Config: c, journal: journal.Journal{Dir: c.StateDir + "/journal"}}
+}

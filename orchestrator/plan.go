@@ -1,0 +1,217 @@
+package orchestrator
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base32"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/domsnap/domsnap/methods"
+	"github.com/domsnap/domsnap/quiesce"
+	"github.com/domsnap/domsnap/xmlspec"
+)
+
+// CreateOptions say which snapshot to take and how.
+type CreateOptions struct {
+	Domain string
+	// Descriptor may be nil. Name and Description, when set, go before its own.
+	Descriptor        *xmlspec.Descriptor
+	Name, Description string
+	Quiesce           quiesce.Policy
+	NoPause           bool
+	FreezeTimeout     time.Duration
+}
+
+// Plan is a snapshot before it is taken: everything is decided, nothing is changed.
+type Plan struct {
+	Domain      string        `json:"domain"`
+	Name        string        `json:"name"`
+	ID          string        `json:"id"`
+	Parent      *string       `json:"parent"`
+	Description string        `json:"description"`
+	Disks       []PlannedDisk `json:"disks"`
+	Skipped     []Skipped     `json:"skipped"`
+	Hold        PlannedHold   `json:"hold"`
+	Steps       []PlannedStep `json:"steps"`
+
+	methods map[string]methods.Method
+}
+
+// PlannedDisk is one disk of a plan.
+type PlannedDisk struct {
+	Target string `json:"target"`
+	Method string `json:"method"`
+	Mode   string `json:"mode,omitempty"`
+	Why    string `json:"why"`
+	Ref    string `json:"ref"`
+
+	ref methods.Ref
+}
+
+// PlannedHold is how the disks are kept still.
+type PlannedHold struct {
+	// HeldBy is hold, or null for a guest that does not run.
+	HeldBy *string `json:"held_by"`
+	Why    string  `json:"why"`
+}
+
+// PlannedStep is one step of a plan, in order. Window says that the guest is held.
+type PlannedStep struct {
+	Step   string `json:"step"`
+	Window bool   `json:"window"`
+}
+
+// PlanCreate is what Create would do.
+func (o *Orchestrator) PlanCreate(ctx context.Context, opts CreateOptions) (*Plan, error) {
+	op, err := o.look(ctx, opts.Domain)
+	if err != nil {
+		return nil, err
+	}
+	return op.planCreate(ctx, opts)
+}
+
+func (op *operation) planCreate(ctx context.Context, opts CreateOptions) (*Plan, error) {
+	p, err := op.newPlan(opts)
+	if err != nil {
+		return nil, err
+	}
+	chosen, skipped, err := op.choose(ctx, opts.Descriptor)
+	if err != nil {
+		return nil, err
+	}
+	p.Skipped = skipped
+	for _, c := range chosen {
+		if err := op.planDisk(ctx, p, c); err != nil {
+			return nil, err
+		}
+	}
+	p.Hold = op.planHold(opts)
+	p.Steps = p.steps()
+	return p, nil
+}
+
+func (op *operation) newPlan(opts CreateOptions) (*Plan, error) {
+	p := &Plan{
+		Domain: op.desc.Name, ID: newID(), Parent: op.nameOf(op.lineage.Current), Skipped: []Skipped{},
+		Name: opts.Name, Description: opts.Description, methods: map[string]methods.Method{},
+	}
+	if d := opts.Descriptor; d != nil {
+		p.Name, p.Description = orElse(p.Name, d.Name), orElse(p.Description, d.Description)
+	}
+	p.Name = orElse(p.Name, op.Now().UTC().Format("2006-01-02-150405"))
+	if err := xmlspec.ValidName(p.Name); err != nil {
+		return nil, &Problem{Kind: ErrUsage, Err: err}
+	}
+	if s, err := op.snapshot(p.Name); err == nil {
+		return nil, refuse("choose another name, or delete that one", "domain %s has a snapshot %q already", op.desc.Name, s.Name)
+	}
+	return p, nil
+}
+
+func (op *operation) planDisk(ctx context.Context, p *Plan, c choice) error {
+	if err := c.checkCache(); err != nil {
+		return err
+	}
+	ref, err := c.method.Plan(ctx, methods.PlanRequest{Disk: c.disk, ID: p.ID, Spec: c.spec})
+	if err != nil {
+		return fmt.Errorf("plan disk %s: %w", c.disk.Target, err)
+	}
+	p.methods[ref.Method] = c.method
+	p.Disks = append(p.Disks, PlannedDisk{
+		Target: c.disk.Target, Method: ref.Method, Mode: ref.Mode, Why: c.why, Ref: ref.Name, ref: ref,
+	})
+	return nil
+}
+
+func (op *operation) planHold(opts CreateOptions) PlannedHold {
+	hold := "hold"
+	switch {
+	case op.desc.State == Shutoff:
+		return PlannedHold{Why: "the domain is off"}
+	case op.desc.State == Paused:
+		return PlannedHold{Why: "the domain is paused already"}
+	case opts.Quiesce == quiesce.No:
+		return PlannedHold{HeldBy: &hold, Why: "paused: freezing was not wanted"}
+	case opts.Quiesce == quiesce.Require:
+		return PlannedHold{HeldBy: &hold, Why: "file systems frozen, or nothing is done"}
+	default:
+		return PlannedHold{HeldBy: &hold, Why: "file systems frozen, paused when the agent does not answer"}
+	}
+}
+
+// refs are all refs of the plan.
+func (p *Plan) refs() []methods.Ref {
+	refs := make([]methods.Ref, len(p.Disks))
+	for i, d := range p.Disks {
+		refs[i] = d.ref
+	}
+	return refs
+}
+
+// steps lists, in words, what Create does.
+func (p *Plan) steps() []PlannedStep {
+	steps := []PlannedStep{{Step: "write the journal"}}
+	acts := p.acts()
+	for _, a := range acts {
+		steps = append(steps, PlannedStep{Step: "prepare " + a.label()})
+	}
+	if p.Hold.HeldBy != nil {
+		steps = append(steps, PlannedStep{Step: "start the guardian"}, PlannedStep{Step: "hold the guest: " + p.Hold.Why, Window: true})
+	}
+	for _, a := range acts {
+		steps = append(steps, PlannedStep{Step: "take " + a.label(), Window: p.Hold.HeldBy != nil})
+	}
+	if p.Hold.HeldBy != nil {
+		steps = append(steps, PlannedStep{Step: "let the guest go", Window: true})
+	}
+	return append(steps, PlannedStep{Step: "write the lineage"}, PlannedStep{Step: "end the journal"})
+}
+
+// newID is a fresh snapshot id: ten letters and digits, a letter first.
+func newID() string {
+	var random [8]byte
+	// rand.Read of this package never fails.
+	_, _ = rand.Read(random[:])
+	text := strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(random[:]))
+	return "s" + text[:9]
+}
+
+// act is what is prepared and taken in one piece: one disk, or all disks of an atomic method.
+type act struct {
+	method   methods.Method
+	refs     []methods.Ref
+	prepared methods.Prepared
+}
+
+func (a *act) label() string {
+	names := make([]string, len(a.refs))
+	for i, r := range a.refs {
+		names[i] = r.Disk.Target
+	}
+	return fmt.Sprintf("%s by %s", strings.Join(names, ", "), a.method.Traits().Name)
+}
+
+// acts groups the disks: the acts that move a disk's source come last.
+func (p *Plan) acts() []*act {
+	var first, last []*act
+	groups := map[string]*act{}
+	for _, d := range p.Disks {
+		m := p.methods[d.ref.Method]
+		if g := groups[d.ref.Method]; g != nil {
+			g.refs = append(g.refs, d.ref)
+			continue
+		}
+		a := &act{method: m, refs: []methods.Ref{d.ref}}
+		if m.Traits().Atomic {
+			groups[d.ref.Method] = a
+		}
+		if m.Traits().MovesSource {
+			last = append(last, a)
+		} else {
+			first = append(first, a)
+		}
+	}
+	return append(first, last...)
+}

@@ -1,0 +1,180 @@
+package orchestrator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/domsnap/domsnap/methods"
+	"github.com/domsnap/domsnap/orchestrator/journal"
+)
+
+// Recovered is what was done for one domain.
+type Recovered struct {
+	Domain string   `json:"domain"`
+	Did    []string `json:"did"`
+}
+
+// Recover finishes or undoes the unfinished work of one domain, or of all when the name is empty: a create is undone
+// unless it was committed, a revert and a delete are done again to their end.
+func (o *Orchestrator) Recover(ctx context.Context, domain string) ([]Recovered, error) {
+	names := []string{domain}
+	if domain == "" {
+		var err error
+		if names, err = o.journal.Domains(); err != nil {
+			return nil, err
+		}
+	}
+	list := []Recovered{}
+	for _, name := range names {
+		did, err := o.recoverOne(ctx, name)
+		if err != nil {
+			return list, err
+		}
+		if did != nil {
+			list = append(list, *did)
+		}
+	}
+	return list, nil
+}
+
+func (o *Orchestrator) recoverOne(ctx context.Context, name string) (_ *Recovered, err error) {
+	op, err := o.take(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, op.end()) }()
+	intent, err := op.journal.Pending(op.desc.UUID)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	did, err := op.redo(ctx, intent)
+	if err != nil {
+		return nil, op.unfinished(err)
+	}
+	if err := op.journal.End(op.desc.UUID); err != nil {
+		return nil, err
+	}
+	return &Recovered{Domain: op.desc.Name, Did: did}, nil
+}
+
+func (op *operation) redo(ctx context.Context, i *journal.Intent) ([]string, error) {
+	switch i.Verb {
+	case journal.Create:
+		return op.undoCreate(ctx, i)
+	case journal.Revert:
+		return op.redoRevert(ctx, i)
+	case journal.Delete:
+		return op.redoDelete(ctx, i)
+	default:
+		return nil, fmt.Errorf("read journal: unknown verb %q", i.Verb)
+	}
+}
+
+func (op *operation) undoCreate(ctx context.Context, i *journal.Intent) ([]string, error) {
+	if op.byID(i.Snapshot) != nil {
+		return []string{"the snapshot was complete"}, nil
+	}
+	var did []string
+	for _, ref := range i.Refs {
+		ref.Disk.Domain = op.identity()
+		one, err := op.planDrop(ctx, ref)
+		if err != nil {
+			return did, err
+		}
+		if err := one.method.Drop(ctx, one.req); err != nil {
+			return did, fmt.Errorf("undo disk %s: %w", ref.Disk.Target, err)
+		}
+		did = append(did, "removed "+ref.Name)
+	}
+	return did, nil
+}
+
+func (op *operation) redoDelete(ctx context.Context, i *journal.Intent) ([]string, error) {
+	s := op.byID(i.Snapshot)
+	if s == nil {
+		return []string{"the delete was complete"}, nil
+	}
+	d := &deletion{operation: op, runner: &runner{watch: op.Watch}}
+	drops, err := op.planDrops(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	name := op.byID(i.Snapshot).Name
+	return []string{"deleted " + name}, d.drop(ctx, op.byID(i.Snapshot), drops)
+}
+
+func (op *operation) redoRevert(ctx context.Context, i *journal.Intent) ([]string, error) {
+	if op.desc.State != Shutoff {
+		return nil, refuse("power it off", "domain %s runs on half-reverted disks", op.desc.Name)
+	}
+	r := &reversion{
+		operation: op, runner: &runner{watch: op.Watch}, begun: i.Started,
+		before: Shutoff, after: Shutoff, to: op.byID(i.Snapshot),
+	}
+	if r.to == nil {
+		return nil, fmt.Errorf("read journal: snapshot %s is not in the lineage", i.Snapshot)
+	}
+	if !i.Whole {
+		for _, d := range i.Disks {
+			r.opts.Disks = append(r.opts.Disks, d.Target)
+		}
+	}
+	if err := r.resume(i); err != nil {
+		return nil, err
+	}
+	if err := r.completeSafety(ctx); err != nil {
+		return nil, err
+	}
+	if err := r.revertAll(ctx); err != nil {
+		return nil, err
+	}
+	_, err := r.finish(ctx)
+	return []string{"reverted to " + r.to.Name}, err
+}
+
+// resume rebuilds the work from the journal.
+func (r *reversion) resume(i *journal.Intent) error {
+	r.safety = i.Safety
+	for n, ref := range i.Refs {
+		m, err := r.Methods.Get(ref.Method)
+		if err != nil {
+			return err
+		}
+		disk := i.Disks[n]
+		disk.Domain = r.identity()
+		d := &revertingDisk{method: m, req: methods.RevertRequest{To: ref, Disk: disk}}
+		if i.Safety != "" {
+			d.keep = &i.Kept[n]
+		}
+		for _, target := range i.Moving {
+			if target == disk.Target {
+				d.moving, d.req.Keep = true, d.keep
+			}
+		}
+		r.disks = append(r.disks, d)
+	}
+	return nil
+}
+
+// completeSafety takes what is missing of the safety snapshot. A part that is there was taken before the disk was
+// touched.
+func (r *reversion) completeSafety(ctx context.Context) error {
+	for _, d := range r.disks {
+		if d.keep == nil || d.moving {
+			continue
+		}
+		_, err := d.method.Stat(ctx, *d.keep)
+		if errors.Is(err, methods.ErrNotFound) {
+			err = takeNow(ctx, d.method, *d.keep)
+		}
+		if err != nil {
+			return fmt.Errorf("keep the present of disk %s: %w", d.req.Disk.Target, err)
+		}
+	}
+	return nil
+}

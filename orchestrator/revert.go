@@ -1,0 +1,377 @@
+package orchestrator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/domsnap/domsnap/methods"
+	"github.com/domsnap/domsnap/orchestrator/journal"
+	"github.com/domsnap/domsnap/xmlspec"
+)
+
+// RevertOptions say what goes back to what.
+type RevertOptions struct {
+	Domain, Snapshot string
+	// Disks are the targets to revert; empty for all of the snapshot.
+	Disks []string
+	// Force powers the domain off first, if it is on.
+	Force bool
+	// After is the state to end in; empty for the state before.
+	After State
+	// NoSafety does not keep the present.
+	NoSafety bool
+}
+
+// RevertResult is what a revert did.
+type RevertResult struct {
+	Domain      string         `json:"domain"`
+	RevertedTo  string         `json:"reverted_to"`
+	Safety      *string        `json:"safety"`
+	Disks       []RevertedDisk `json:"disks"`
+	DomainState State          `json:"domain_state"`
+}
+
+// RevertedDisk is one disk of it.
+type RevertedDisk struct {
+	Target       string      `json:"target"`
+	InPlace      bool        `json:"in_place"`
+	How          methods.How `json:"how"`
+	BytesWritten int64       `json:"bytes_written"`
+	TookMS       int64       `json:"took_ms"`
+}
+
+// reversion is one Revert at work.
+type reversion struct {
+	*operation
+	*runner
+	opts   RevertOptions
+	to     *xmlspec.LineageSnapshot
+	disks  []*revertingDisk
+	safety string
+	before State
+	after  State
+	begun  time.Time
+}
+
+// revertingDisk is one disk on its way back.
+type revertingDisk struct {
+	method methods.Method
+	req    methods.RevertRequest
+	// keep is the disk of the safety snapshot, moving says that the revert itself makes it.
+	keep   *methods.Ref
+	moving bool
+	result RevertedDisk
+}
+
+// Revert puts a snapshot's disks back in place. Until the first disk is touched an error leaves everything as it was;
+// from there it only goes forward, and an error is ErrUnfinished.
+func (o *Orchestrator) Revert(ctx context.Context, opts RevertOptions) (_ *RevertResult, err error) {
+	op, err := o.begin(ctx, opts.Domain)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, op.end()) }()
+	r := &reversion{operation: op, opts: opts, runner: &runner{watch: op.Watch}, begun: op.Now()}
+	if err := r.plan(ctx); err != nil {
+		return nil, err
+	}
+	return r.run(ctx)
+}
+
+// PlanRevert lists what Revert would do.
+func (o *Orchestrator) PlanRevert(ctx context.Context, opts RevertOptions) ([]PlannedStep, error) {
+	op, err := o.look(ctx, opts.Domain)
+	if err != nil {
+		return nil, err
+	}
+	r := &reversion{operation: op, opts: opts}
+	if err := r.plan(ctx); err != nil {
+		return nil, err
+	}
+	return r.steps(), nil
+}
+
+func (r *reversion) steps() []PlannedStep {
+	var steps []PlannedStep
+	if r.before != Shutoff {
+		steps = append(steps, PlannedStep{Step: "power the domain off"})
+	}
+	if !r.opts.NoSafety {
+		steps = append(steps, PlannedStep{Step: "keep the present as a safety snapshot"})
+	}
+	for _, d := range r.disks {
+		steps = append(steps, PlannedStep{Step: fmt.Sprintf("revert %s by %s to %s", d.req.Disk.Target, d.req.To.Method, d.req.To.Name)})
+	}
+	steps = append(steps, PlannedStep{Step: "write the lineage"})
+	if r.after != Shutoff {
+		steps = append(steps, PlannedStep{Step: "start the domain"})
+	}
+	return steps
+}
+
+// plan finds out everything that can be known while the domain still runs.
+func (r *reversion) plan(ctx context.Context) (err error) {
+	if r.to, err = r.snapshot(r.opts.Snapshot); err != nil {
+		return err
+	}
+	if r.to.State != "" {
+		return refuse("", "snapshot %q is %s", r.to.Name, r.to.State)
+	}
+	r.before = r.desc.State
+	r.after = State(orElse(string(r.opts.After), string(r.before)))
+	if r.before != Shutoff && !r.opts.Force {
+		return refuse("shut it down first, or use --force to power it off", "domain %s is %s", r.desc.Name, r.before)
+	}
+	if r.before != Shutoff && !r.desc.Persistent {
+		return refuse("define it first", "domain %s is transient: powered off it would be gone", r.desc.Name)
+	}
+	return r.planDisks(ctx)
+}
+
+func (r *reversion) planDisks(ctx context.Context) error {
+	for _, target := range r.opts.Disks {
+		if !slices.ContainsFunc(r.to.Disks, func(d xmlspec.LineageDisk) bool { return d.Target == target }) {
+			return NotFoundf("snapshot %q has no disk %q", r.to.Name, target)
+		}
+	}
+	for _, ref := range r.refs(r.to) {
+		if len(r.opts.Disks) > 0 && !slices.Contains(r.opts.Disks, ref.Disk.Target) {
+			continue
+		}
+		if err := r.planDisk(ctx, ref); err != nil {
+			return fmt.Errorf("check disk %s: %w", ref.Disk.Target, err)
+		}
+	}
+	return nil
+}
+
+func (r *reversion) planDisk(ctx context.Context, ref methods.Ref) error {
+	disk, err := r.present(ctx, ref.Disk.Target)
+	if err != nil {
+		return err
+	}
+	if disk.Target == "" {
+		return refuse("revert the other disks one by one with --disk", "domain %s has no such disk any more", r.desc.Name)
+	}
+	m, err := r.Methods.Get(ref.Method)
+	if err != nil {
+		return err
+	}
+	if _, err := m.Stat(ctx, ref); err != nil {
+		return err
+	}
+	r.disks = append(r.disks, &revertingDisk{
+		method: m, req: methods.RevertRequest{To: ref, Disk: disk, Progress: r.progress("revert " + disk.Target)},
+	})
+	return nil
+}
+
+func (op *operation) progress(step string) methods.Progress {
+	return func(done, total int64) { op.Watch(Event{Step: step, Current: done, Total: total}) }
+}
+
+func (r *reversion) run(ctx context.Context) (*RevertResult, error) {
+	if err := r.ready(ctx); err != nil {
+		return nil, errors.Join(err, r.restore(ctx))
+	}
+	if err := r.journal.Begin(r.intent()); err != nil {
+		return nil, errors.Join(err, r.restore(ctx))
+	}
+	if err := r.takeSafety(ctx); err != nil {
+		return nil, r.giveUp(ctx, err)
+	}
+	// The point of no return: from the first revert on, only forward.
+	if err := r.revertAll(ctx); err != nil {
+		return nil, r.unfinished(err)
+	}
+	return r.finish(ctx)
+}
+
+// ready powers the domain off and asks every method whether anything stands in its disk's way.
+func (r *reversion) ready(ctx context.Context) error {
+	if err := r.powerOff(ctx); err != nil {
+		return err
+	}
+	for _, d := range r.disks {
+		disk, err := r.present(ctx, d.req.Disk.Target)
+		if err != nil {
+			return err
+		}
+		d.req.Disk = disk
+		if err := methods.CheckRevert(ctx, d.method, d.req); err != nil {
+			return fmt.Errorf("check disk %s: %w", disk.Target, err)
+		}
+	}
+	return r.planSafety(ctx)
+}
+
+func (r *reversion) powerOff(ctx context.Context) error {
+	if r.before == Shutoff {
+		return nil
+	}
+	if err := r.timed(ctx, "power the domain off", r.domain.PowerOff); err != nil {
+		return err
+	}
+	return r.refresh(ctx)
+}
+
+func (r *reversion) planSafety(ctx context.Context) error {
+	if r.opts.NoSafety {
+		return nil
+	}
+	r.safety = newID()
+	for _, d := range r.disks {
+		req := methods.PlanRequest{Disk: d.req.Disk, ID: r.safety}
+		ref, moving, err := methods.PlanSafety(ctx, d.method, req)
+		if err != nil {
+			return refuse("make room, or use --no-safety", "keep the present of disk %s: %w", d.req.Disk.Target, err)
+		}
+		d.keep, d.moving = &ref, moving
+		if moving {
+			d.req.Keep = &ref
+		}
+	}
+	return nil
+}
+
+// restore brings the domain back to the state it had, after an error that changed nothing.
+func (r *reversion) restore(ctx context.Context) error {
+	if r.before == Shutoff {
+		return nil
+	}
+	return r.domain.Start(context.WithoutCancel(ctx), r.before == Paused)
+}
+
+func (r *reversion) intent() journal.Intent {
+	i := journal.Intent{
+		Verb: journal.Revert, Domain: r.desc.Name, UUID: r.desc.UUID, Started: r.begun,
+		Snapshot: r.to.ID, Safety: r.safety, Whole: len(r.opts.Disks) == 0, State: string(r.after),
+	}
+	for _, d := range r.disks {
+		i.Refs = append(i.Refs, d.req.To)
+		i.Disks = append(i.Disks, d.req.Disk)
+		if d.keep != nil {
+			i.Kept = append(i.Kept, *d.keep)
+		}
+		if d.moving {
+			i.Moving = append(i.Moving, d.req.Disk.Target)
+		}
+	}
+	return i
+}
+
+// takeSafety takes the present of the disks whose revert does not keep it by itself.
+func (r *reversion) takeSafety(ctx context.Context) error {
+	for _, d := range r.disks {
+		if d.keep == nil || d.moving {
+			continue
+		}
+		err := r.runner.run(ctx, step{
+			name: "keep the present of " + d.req.Disk.Target,
+			do:   func(ctx context.Context) error { return takeNow(ctx, d.method, *d.keep) },
+			undo: func(ctx context.Context) error {
+				return d.method.Drop(ctx, methods.DropRequest{Ref: *d.keep, Disk: d.req.Disk, Others: r.others(*d.keep)})
+			},
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func takeNow(ctx context.Context, m methods.Method, ref methods.Ref) (err error) {
+	prepared, err := methods.Prepare(ctx, m, []methods.Ref{ref})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, prepared.Close()) }()
+	return prepared.Take(ctx)
+}
+
+// giveUp undoes what came before the point of no return.
+func (r *reversion) giveUp(ctx context.Context, cause error) error {
+	if err := errors.Join(r.undo(ctx), r.journal.End(r.desc.UUID)); err != nil {
+		return r.unfinished(errors.Join(cause, err))
+	}
+	return &Problem{Kind: ErrFailed, Err: errors.Join(cause, r.restore(ctx))}
+}
+
+// revertAll reverts side by side what does not share a lock.
+func (r *reversion) revertAll(ctx context.Context) error {
+	steps := make([]step, len(r.disks))
+	for i, d := range r.disks {
+		steps[i] = step{name: "revert " + d.req.Disk.Target, do: d.revert}
+		if d.keep != nil {
+			steps[i].lock = d.keep.Lock
+		}
+	}
+	return r.together(ctx, steps)
+}
+
+func (d *revertingDisk) revert(ctx context.Context) error {
+	start := time.Now()
+	done, err := methods.Revert(ctx, d.method, d.req)
+	if err != nil {
+		return err
+	}
+	if _, err := d.method.Stat(ctx, d.req.To); err != nil {
+		return fmt.Errorf("find the snapshot after the revert: %w", err)
+	}
+	d.result = RevertedDisk{
+		Target: d.req.Disk.Target, InPlace: true, How: done.How,
+		BytesWritten: done.BytesWritten, TookMS: time.Since(start).Milliseconds(),
+	}
+	return nil
+}
+
+// finish records where the domain is now and brings it to its state.
+func (r *reversion) finish(ctx context.Context) (*RevertResult, error) {
+	r.recordRevert()
+	if err := r.commit(ctx); err != nil {
+		return nil, r.unfinished(err)
+	}
+	if err := r.journal.End(r.desc.UUID); err != nil {
+		return nil, r.unfinished(err)
+	}
+	result := &RevertResult{Domain: r.desc.Name, RevertedTo: r.to.Name, DomainState: r.after, Safety: r.nameOf(r.safety)}
+	for _, d := range r.disks {
+		result.Disks = append(result.Disks, d.result)
+	}
+	if r.after == Shutoff {
+		return result, nil
+	}
+	if err := r.domain.Start(ctx, r.after == Paused); err != nil {
+		return nil, fmt.Errorf("the disks are reverted: %w", err)
+	}
+	return result, nil
+}
+
+func (r *reversion) recordRevert() {
+	if r.safety != "" && r.byID(r.safety) == nil {
+		r.lineage.Snapshots = append(r.lineage.Snapshots, r.safetyRecord())
+		// Appending may have moved the snapshots.
+		r.to = r.byID(r.to.ID)
+	}
+	if len(r.opts.Disks) == 0 {
+		r.lineage.Current, r.lineage.Strayed = r.to.ID, nil
+		return
+	}
+	for _, d := range r.disks {
+		r.lineage.Stray(d.req.Disk.Target, r.to.ID)
+	}
+}
+
+func (r *reversion) safetyRecord() xmlspec.LineageSnapshot {
+	s := xmlspec.LineageSnapshot{
+		ID: r.safety, Name: "safety-" + r.safety, Parent: r.lineage.Current, Created: r.begun.Unix(),
+		Description: fmt.Sprintf("before the revert to %s", r.to.Name), Safety: true, Level: "offline",
+	}
+	for _, d := range r.disks {
+		s.Disks = append(s.Disks, toRecord(*d.keep))
+	}
+	return s
+}

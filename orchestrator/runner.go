@@ -1,0 +1,108 @@
+package orchestrator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// Event is one step, told when it begins (Took and Err are zero) and when it ended.
+type Event struct {
+	Step string
+	Done bool
+	Took time.Duration
+	Err  error
+	// Current and Total are the progress of a long step, in bytes.
+	Current, Total int64
+}
+
+// step is one act of a verb.
+type step struct {
+	name string
+	do   func(context.Context) error
+	// undo takes it back, also when do failed half-way; nil when nothing has to be.
+	undo func(context.Context) error
+	// lock: steps with the same lock never run side by side.
+	lock string
+}
+
+// undoTimeout bounds the taking back of one step.
+const undoTimeout = 2 * time.Minute
+
+// runner runs steps and knows how to take them back.
+type runner struct {
+	watch func(Event)
+	mu    sync.Mutex
+	begun []step
+}
+
+// run runs steps one after the other and stops at the first error.
+func (r *runner) run(ctx context.Context, steps ...step) error {
+	for _, s := range steps {
+		if err := r.one(ctx, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// together runs steps side by side, those of one lock in their order, and waits for all of them.
+func (r *runner) together(ctx context.Context, steps []step) error {
+	lanes, order := map[string][]step{}, []string{}
+	for i, s := range steps {
+		key := s.lock
+		if key == "" {
+			key = fmt.Sprint("#", i)
+		}
+		if lanes[key] == nil {
+			order = append(order, key)
+		}
+		lanes[key] = append(lanes[key], s)
+	}
+	errs := make([]error, len(order))
+	var wait sync.WaitGroup
+	for i, key := range order {
+		wait.Go(func() { errs[i] = r.run(ctx, lanes[key]...) })
+	}
+	wait.Wait()
+	return errors.Join(errs...)
+}
+
+func (r *runner) one(ctx context.Context, s step) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	r.begun = append(r.begun, s)
+	r.mu.Unlock()
+	return r.timed(ctx, s.name, s.do)
+}
+
+func (r *runner) timed(ctx context.Context, name string, do func(context.Context) error) error {
+	r.watch(Event{Step: name})
+	start := time.Now()
+	err := do(ctx)
+	r.watch(Event{Step: name, Done: true, Took: time.Since(start), Err: err})
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
+}
+
+// undo takes back, in reverse, everything that was begun. It goes on after an error, and also when ctx has ended.
+func (r *runner) undo(ctx context.Context) error {
+	var errs []error
+	for i := len(r.begun) - 1; i >= 0; i-- {
+		s := r.begun[i]
+		if s.undo == nil {
+			continue
+		}
+		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
+		errs = append(errs, r.timed(bounded, "undo "+s.name, s.undo))
+		cancel()
+	}
+	r.begun = nil
+	return errors.Join(errs...)
+}

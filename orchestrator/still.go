@@ -1,0 +1,58 @@
+package orchestrator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/domsnap/domsnap/quiesce"
+)
+
+// still keeps the disks still and takes them.
+func (c *creation) still(ctx context.Context) error {
+	switch c.desc.State {
+	case Shutoff:
+		c.report.Level = quiesce.Offline
+		return c.takeAll(ctx)
+	case Paused:
+		if c.opts.Quiesce == quiesce.Require {
+			return fmt.Errorf("%w: the domain is paused", quiesce.ErrNotQuiesced)
+		}
+		c.report.Level = quiesce.Crash
+		return c.takeAll(ctx)
+	default:
+		return c.hold(ctx)
+	}
+}
+
+// hold opens the window around the takes.
+func (c *creation) hold(ctx context.Context) (err error) {
+	alsoPause := c.uncovered(ctx)
+	guardian, err := c.Guardian(ctx, c.identity(), c.lockFile)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, guardian.Dismiss()) }()
+	options := quiesce.Options{
+		Policy: c.opts.Quiesce, NoPause: c.opts.NoPause, AlsoPause: alsoPause,
+		FreezeTimeout: c.opts.FreezeTimeout, Guardian: guardian,
+	}
+	c.report, err = quiesce.Within(ctx, c.domain, options, c.takeAll)
+	if errors.Is(err, quiesce.ErrHoldLost) && c.opts.Quiesce != quiesce.Require {
+		c.report.Notes = append(c.report.Notes, err.Error())
+		return nil
+	}
+	return err
+}
+
+// uncovered says that freezing file systems does not keep all disks still, as far as the agent can tell: a raw volume
+// or swap is written to past them.
+func (c *creation) uncovered(ctx context.Context) bool {
+	if c.opts.Quiesce == quiesce.No {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, quiesce.PingTimeout)
+	defer cancel()
+	covered, err := c.domain.CoveredDisks(ctx)
+	return err == nil && covered < len(c.plan.Disks)
+}

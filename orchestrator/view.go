@@ -1,0 +1,138 @@
+package orchestrator
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/domsnap/domsnap/methods"
+	"github.com/domsnap/domsnap/xmlspec"
+)
+
+// Snapshot is one snapshot as the verbs answer it.
+type Snapshot struct {
+	Domain      string         `json:"domain"`
+	DomainUUID  string         `json:"domain_uuid"`
+	Name        string         `json:"name"`
+	ID          string         `json:"id"`
+	Parent      *string        `json:"parent"`
+	Description string         `json:"description"`
+	Created     time.Time      `json:"created"`
+	State       string         `json:"state"`
+	Reason      string         `json:"reason,omitempty"`
+	Current     bool           `json:"current"`
+	Temporary   bool           `json:"temporary"`
+	Safety      bool           `json:"safety"`
+	Consistency Consistency    `json:"consistency"`
+	Disks       []SnapshotDisk `json:"disks"`
+	Dependents  []string       `json:"dependents"`
+}
+
+// Consistency is what was true while the snapshot was taken.
+type Consistency struct {
+	Level             string   `json:"level"`
+	FrozenMS          int64    `json:"frozen_ms"`
+	PausedMS          int64    `json:"paused_ms"`
+	HeldBy            *string  `json:"held_by"`
+	FilesystemsFrozen int      `json:"filesystems_frozen"`
+	FilesystemsThawed int      `json:"filesystems_thawed"`
+	Skipped           []string `json:"skipped"`
+}
+
+// SnapshotDisk is one disk of a snapshot.
+type SnapshotDisk struct {
+	Target string `json:"target"`
+	Method string `json:"method"`
+	Mode   string `json:"mode"`
+	// Source is where the disk lives now; empty when the domain has no such disk any more.
+	Source    string `json:"source"`
+	Ref       string `json:"ref"`
+	BytesUsed *int64 `json:"bytes_used"`
+	// ModifiedDisk is the disk's XML where the snapshot put it onto another source.
+	ModifiedDisk  *string              `json:"modified_disk"`
+	BackupSource  methods.BackupSource `json:"backup_source"`
+	InPlaceRevert bool                 `json:"in_place_revert"`
+}
+
+// The states of a snapshot.
+const (
+	StateAvailable     = "available"
+	StatePendingDelete = "pending-delete"
+)
+
+func (op *operation) view(ctx context.Context, s *xmlspec.LineageSnapshot) *Snapshot {
+	v := &Snapshot{
+		Domain: op.desc.Name, DomainUUID: op.desc.UUID, Name: s.Name, ID: s.ID, Parent: op.nameOf(s.Parent),
+		Description: s.Description, Created: time.Unix(s.Created, 0).UTC(), State: orElse(s.State, StateAvailable),
+		Reason: s.Reason, Current: op.lineage.Current == s.ID, Safety: s.Safety,
+		Consistency: Consistency{
+			Level: s.Level, FrozenMS: s.FrozenMS, PausedMS: s.PausedMS,
+			FilesystemsFrozen: s.Frozen, FilesystemsThawed: s.Thawed, Skipped: nonNil(s.Skipped),
+		},
+		Disks: []SnapshotDisk{}, Dependents: op.children(s.ID),
+	}
+	if s.HeldBy != "" {
+		v.Consistency.HeldBy = &s.HeldBy
+	}
+	for _, ref := range op.refs(s) {
+		v.Disks = append(v.Disks, op.viewDisk(ctx, ref))
+	}
+	return v
+}
+
+func (op *operation) viewDisk(ctx context.Context, ref methods.Ref) SnapshotDisk {
+	v := SnapshotDisk{Target: ref.Disk.Target, Method: ref.Method, Mode: ref.Mode, Ref: ref.Name}
+	now, known := op.desc.Disk(ref.Disk.Target)
+	if known {
+		v.Source = toSource(now.Source).String()
+	}
+	if known && ref.Active != "" && v.Source == ref.Active {
+		v.ModifiedDisk = &now.XML
+	}
+	m, err := op.Methods.Get(ref.Method)
+	if err != nil {
+		return v
+	}
+	v.InPlaceRevert = methods.CanRevert(m)
+	// A snapshot of a method that cannot say where it is read is shown without.
+	v.BackupSource, _ = m.Source(ctx, ref)
+	return v
+}
+
+// withUsage asks the storages how much room the snapshot takes, which may take a while.
+func (op *operation) withUsage(ctx context.Context, s *xmlspec.LineageSnapshot, v *Snapshot) error {
+	for i, ref := range op.refs(s) {
+		m, err := op.Methods.Get(ref.Method)
+		if err != nil {
+			continue
+		}
+		info, err := m.Stat(ctx, ref)
+		switch {
+		case errors.Is(err, methods.ErrNotFound), errors.Is(err, methods.ErrBroken):
+			v.State, v.Reason = "broken", err.Error()
+		case errors.Is(err, methods.ErrUnsupported):
+		case err != nil:
+			return err
+		case info.BytesUsed >= 0:
+			v.Disks[i].BytesUsed = &info.BytesUsed
+		}
+	}
+	return nil
+}
+
+func (op *operation) children(id string) []string {
+	names := []string{}
+	for _, s := range op.lineage.Snapshots {
+		if s.Parent == id {
+			names = append(names, s.Name)
+		}
+	}
+	return names
+}
+
+func nonNil(s []string) []string {
+	if s == nil {
+		return []string{}
+	}
+	return s
+}

@@ -1,0 +1,91 @@
+package virt
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"libvirt.org/go/libvirt"
+)
+
+// agentTimeout bounds a call of the agent whose context has no end.
+const agentTimeout = 60 * time.Second
+
+// maxAgentReply is more than any honest agent says here.
+const maxAgentReply = 4 << 20
+
+// Ping implements quiesce.Guest.
+func (d *Domain) Ping(ctx context.Context) error {
+	return d.agent(ctx, "guest-ping", nil)
+}
+
+// FreezeFilesystems implements quiesce.Guest. The agent is asked directly: libvirt's own call keeps the number to
+// itself.
+func (d *Domain) FreezeFilesystems(ctx context.Context) (int, error) {
+	var n int
+	err := d.agent(ctx, "guest-fsfreeze-freeze", &n)
+	return n, err
+}
+
+// ThawFilesystems implements quiesce.Guest.
+func (d *Domain) ThawFilesystems(ctx context.Context) (int, error) {
+	var n int
+	err := d.agent(ctx, "guest-fsfreeze-thaw", &n)
+	return n, err
+}
+
+// Frozen implements quiesce.Guest.
+func (d *Domain) Frozen(ctx context.Context) (bool, error) {
+	var status string
+	err := d.agent(ctx, "guest-fsfreeze-status", &status)
+	return status == "frozen", err
+}
+
+// CoveredDisks implements orchestrator.Domain.
+func (d *Domain) CoveredDisks(ctx context.Context) (int, error) {
+	var filesystems []struct {
+		Disk []struct {
+			Dev string `json:"dev"`
+		} `json:"disk"`
+	}
+	if err := d.agent(ctx, "guest-get-fsinfo", &filesystems); err != nil {
+		return 0, err
+	}
+	covered := map[string]bool{}
+	for _, fs := range filesystems {
+		for _, disk := range fs.Disk {
+			covered[disk.Dev] = true
+		}
+	}
+	return len(covered), nil
+}
+
+// agent sends a command without arguments and decodes what it returns; a nil into is for commands whose reply says
+// nothing.
+func (d *Domain) agent(ctx context.Context, command string, into any) error {
+	reply, err := bounded(ctx, func() (string, error) {
+		timeout := libvirt.DomainQemuAgentCommandTimeout(secondsLeft(ctx, agentTimeout))
+		return d.dom.QemuAgentCommand(fmt.Sprintf("{%q:%q}", "execute", command), timeout, 0)
+	})
+	if err != nil {
+		return fmt.Errorf("ask the agent for %s: %w", command, err)
+	}
+	if into == nil {
+		return nil
+	}
+	return decodeReply(command, reply, into)
+}
+
+func decodeReply(command, reply string, into any) error {
+	if len(reply) > maxAgentReply {
+		return fmt.Errorf("read the agent's reply to %s: %d bytes are too many", command, len(reply))
+	}
+	answer := struct {
+		Return any `json:"return"`
+	}{into}
+	if err := json.Unmarshal([]byte(reply), &answer); err != nil {
+		return fmt.Errorf("read the agent's reply to %s: %w", command, err)
+	}
+	return nil
+}

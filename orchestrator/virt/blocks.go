@@ -1,0 +1,204 @@
+package virt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"libvirt.org/go/libvirt"
+	"libvirt.org/go/libvirtxml"
+
+	"github.com/domsnap/domsnap/methods/qemu"
+	"github.com/domsnap/domsnap/xmlspec"
+)
+
+// pollJob is how often a block job is asked how far it is.
+const pollJob = 50 * time.Millisecond
+
+// PutOnOverlays implements qemu.Hypervisor.
+func (h *Host) PutOnOverlays(ctx context.Context, uuid string, overlays []qemu.Overlay) error {
+	return h.withDomain(ctx, uuid, func(d *Domain) error {
+		parsed, err := d.parsed(0)
+		if err != nil {
+			return err
+		}
+		request, err := overlayRequest(parsed, overlays)
+		if err != nil {
+			return err
+		}
+		snapshot, err := d.dom.CreateSnapshotXML(request, libvirt.DOMAIN_SNAPSHOT_CREATE_DISK_ONLY|
+			libvirt.DOMAIN_SNAPSHOT_CREATE_NO_METADATA|libvirt.DOMAIN_SNAPSHOT_CREATE_REUSE_EXT|
+			libvirt.DOMAIN_SNAPSHOT_CREATE_ATOMIC)
+		if err != nil {
+			return err
+		}
+		return snapshot.Free()
+	})
+}
+
+// overlayRequest names every disk: libvirt takes those that are not named as well.
+func overlayRequest(d *xmlspec.Domain, overlays []qemu.Overlay) (string, error) {
+	files := make(map[string]string, len(overlays))
+	for _, o := range overlays {
+		files[o.Target] = o.File
+	}
+	request := libvirtxml.DomainSnapshot{Disks: &libvirtxml.DomainSnapshotDisks{}}
+	for _, disk := range d.Disks {
+		entry := libvirtxml.DomainSnapshotDisk{Name: disk.Target, Snapshot: "no"}
+		if file, ok := files[disk.Target]; ok {
+			entry.Snapshot = "external"
+			entry.Driver = &libvirtxml.DomainDiskDriver{Type: "qcow2"}
+			entry.Source = &libvirtxml.DomainDiskSource{File: &libvirtxml.DomainDiskSourceFile{File: file}}
+		}
+		request.Disks.Disks = append(request.Disks.Disks, entry)
+	}
+	return request.Marshal()
+}
+
+// ActiveSource implements qemu.Hypervisor.
+func (h *Host) ActiveSource(ctx context.Context, uuid, target string) (string, error) {
+	var path string
+	err := h.withDomain(ctx, uuid, func(d *Domain) error {
+		disk, err := d.disk(target, 0)
+		path = disk.Source.File + disk.Source.Block
+		return err
+	})
+	return path, err
+}
+
+// SetSource implements qemu.Hypervisor.
+func (h *Host) SetSource(ctx context.Context, uuid, target string, image qemu.Image) error {
+	return h.withDomain(ctx, uuid, func(d *Domain) error {
+		disk, err := d.disk(target, libvirt.DOMAIN_XML_INACTIVE)
+		if err != nil {
+			return err
+		}
+		changed, err := withSource(disk, image)
+		if err != nil {
+			return err
+		}
+		if err := d.dom.UpdateDeviceFlags(changed, libvirt.DOMAIN_DEVICE_MODIFY_CONFIG); err != nil {
+			return fmt.Errorf("point disk %s to %s: %w", target, image.Path, err)
+		}
+		return nil
+	})
+}
+
+func withSource(disk xmlspec.Disk, image qemu.Image) (string, error) {
+	var raw libvirtxml.DomainDisk
+	if err := raw.Unmarshal(disk.XML); err != nil {
+		return "", fmt.Errorf("read disk %s: %w", disk.Target, err)
+	}
+	raw.Source, raw.BackingStore = sourceOf(raw.Source, image.Path), nil
+	if raw.Driver == nil {
+		raw.Driver = &libvirtxml.DomainDiskDriver{}
+	}
+	raw.Driver.Type = image.Format
+	return raw.Marshal()
+}
+
+// sourceOf keeps what else a source says, as its labels.
+func sourceOf(s *libvirtxml.DomainDiskSource, path string) *libvirtxml.DomainDiskSource {
+	if s == nil {
+		s = &libvirtxml.DomainDiskSource{}
+	}
+	if s.Block != nil {
+		s.Block.Dev = path
+		return s
+	}
+	s.File = &libvirtxml.DomainDiskSourceFile{File: path}
+	return s
+}
+
+// Commit implements qemu.Hypervisor.
+func (h *Host) Commit(ctx context.Context, c qemu.Commit) error {
+	return h.withDomain(ctx, c.UUID, func(d *Domain) error {
+		disk, err := d.disk(c.Target, 0)
+		if err != nil {
+			return err
+		}
+		active := disk.Source.File+disk.Source.Block == c.Top
+		if err := d.startCommit(c, active); err != nil {
+			return err
+		}
+		return d.awaitCommit(ctx, c, active)
+	})
+}
+
+// startCommit finds a job of an earlier attempt as good as a new one.
+func (d *Domain) startCommit(c qemu.Commit, active bool) error {
+	job, err := d.dom.GetBlockJobInfo(c.Target, 0)
+	if err == nil && job.Type != 0 {
+		return nil
+	}
+	var flags libvirt.DomainBlockCommitFlags
+	if active {
+		flags = libvirt.DOMAIN_BLOCK_COMMIT_ACTIVE
+	}
+	if err := d.dom.BlockCommit(c.Target, c.Base, c.Top, 0, flags); err != nil {
+		return fmt.Errorf("start block commit of disk %s: %w", c.Target, err)
+	}
+	return nil
+}
+
+func (d *Domain) awaitCommit(ctx context.Context, c qemu.Commit, active bool) error {
+	for {
+		job, err := d.dom.GetBlockJobInfo(c.Target, 0)
+		if err != nil {
+			return fmt.Errorf("ask for block job of disk %s: %w", c.Target, err)
+		}
+		if job.Type == 0 {
+			return d.committed(c)
+		}
+		c.Progress.Report(int64(job.Cur), int64(job.End))
+		if active && job.Cur == job.End {
+			// Not ready for the pivot is told by an error only; the job goes on, and so do we.
+			_ = d.dom.BlockJobAbort(c.Target, libvirt.DOMAIN_BLOCK_JOB_ABORT_PIVOT)
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), d.dom.BlockJobAbort(c.Target, 0))
+		case <-time.After(pollJob):
+		}
+	}
+}
+
+// committed makes sure that the job did not just fail.
+func (d *Domain) committed(c qemu.Commit) error {
+	disk, err := d.disk(c.Target, 0)
+	if err != nil {
+		return err
+	}
+	for _, path := range append(disk.Chain, disk.Source.File+disk.Source.Block) {
+		if path == c.Top {
+			return fmt.Errorf("commit %s: the block job ended and it is still in the chain", c.Top)
+		}
+	}
+	return nil
+}
+
+func (d *Domain) disk(target string, flags libvirt.DomainXMLFlags) (xmlspec.Disk, error) {
+	parsed, err := d.parsed(flags)
+	if err != nil {
+		return xmlspec.Disk{}, err
+	}
+	disk, ok := parsed.Disk(target)
+	if !ok {
+		return xmlspec.Disk{}, fmt.Errorf("find disk %s of domain %s: it has none", target, parsed.Name)
+	}
+	return disk, nil
+}
+
+func (h *Host) withDomain(ctx context.Context, uuid string, do func(*Domain) error) error {
+	return boundedDo(ctx, func() error {
+		dom, err := h.conn.LookupDomainByUUIDString(uuid)
+		if err != nil {
+			return fmt.Errorf("look up domain %s: %w", uuid, err)
+		}
+		defer dom.Free()
+		return do(&Domain{host: h, dom: dom})
+	})
+}
+
+var _ qemu.Hypervisor = (*Host)(nil)

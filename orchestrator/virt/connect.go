@@ -1,0 +1,140 @@
+// Package virt is the only room that speaks to libvirt. Everything else sees domains through small interfaces.
+package virt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"libvirt.org/go/libvirt"
+
+	"github.com/domsnap/domsnap/orchestrator"
+	"github.com/domsnap/domsnap/xmlspec"
+)
+
+// Host is a connection to libvirt.
+type Host struct {
+	conn *libvirt.Connect
+}
+
+// Connect opens a read-write connection; an empty URI is libvirt's own default, as for virsh.
+func Connect(ctx context.Context, uri string) (*Host, error) {
+	conn, err := bounded(ctx, func() (*libvirt.Connect, error) { return libvirt.NewConnect(uri) })
+	if err != nil {
+		return nil, fmt.Errorf("connect to libvirt: %w", err)
+	}
+	return &Host{conn: conn}, nil
+}
+
+// Close ends the connection.
+func (h *Host) Close() error {
+	_, err := h.conn.Close()
+	return err
+}
+
+// Domain finds a domain as virsh does: by id, by UUID, by name.
+func (h *Host) Domain(ctx context.Context, name string) (orchestrator.Domain, error) {
+	dom, err := bounded(ctx, func() (*libvirt.Domain, error) { return h.lookup(name) })
+	if err != nil {
+		return nil, err
+	}
+	return &Domain{host: h, dom: dom}, nil
+}
+
+func (h *Host) lookup(name string) (*libvirt.Domain, error) {
+	if id, err := strconv.ParseUint(name, 10, 32); err == nil {
+		if dom, err := h.conn.LookupDomainById(uint32(id)); err == nil {
+			return dom, nil
+		}
+	}
+	if dom, err := h.conn.LookupDomainByUUIDString(name); err == nil {
+		return dom, nil
+	}
+	dom, err := h.conn.LookupDomainByName(name)
+	if isCode(err, libvirt.ERR_NO_DOMAIN) {
+		return nil, orchestrator.NotFoundf("there is no domain %q", name)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look up domain %q: %w", name, err)
+	}
+	return dom, nil
+}
+
+// Volume implements orchestrator.Hypervisor.
+func (h *Host) Volume(ctx context.Context, pool, name string) (xmlspec.DiskSource, error) {
+	return bounded(ctx, func() (xmlspec.DiskSource, error) { return h.volume(pool, name) })
+}
+
+func (h *Host) volume(pool, name string) (xmlspec.DiskSource, error) {
+	none := xmlspec.DiskSource{}
+	p, err := h.conn.LookupStoragePoolByName(pool)
+	if err != nil {
+		return none, fmt.Errorf("look up pool %q: %w", pool, err)
+	}
+	defer p.Free()
+	v, err := p.LookupStorageVolByName(name)
+	if err != nil {
+		return none, fmt.Errorf("look up volume %q of pool %q: %w", name, pool, err)
+	}
+	defer v.Free()
+	path, err := v.GetPath()
+	if err != nil {
+		return none, fmt.Errorf("ask volume %q for its path: %w", name, err)
+	}
+	info, err := v.GetInfo()
+	if err != nil {
+		return none, fmt.Errorf("ask volume %q for its kind: %w", name, err)
+	}
+	switch info.Type {
+	case libvirt.STORAGE_VOL_FILE:
+		return xmlspec.DiskSource{File: path}, nil
+	case libvirt.STORAGE_VOL_BLOCK:
+		return xmlspec.DiskSource{Block: path}, nil
+	case libvirt.STORAGE_VOL_NETWORK:
+		return xmlspec.DiskSource{RBD: &xmlspec.RBDSource{Name: path}}, nil
+	default:
+		return xmlspec.DiskSource{Other: "volume " + path}, nil
+	}
+}
+
+// bounded runs a call of libvirt, which cannot be cancelled, and stops waiting for it when ctx ends.
+func bounded[T any](ctx context.Context, call func() (T, error)) (T, error) {
+	type answer struct {
+		value T
+		err   error
+	}
+	done := make(chan answer, 1)
+	go func() {
+		v, err := call()
+		done <- answer{v, err}
+	}()
+	select {
+	case a := <-done:
+		return a.value, a.err
+	case <-ctx.Done():
+		var none T
+		return none, ctx.Err()
+	}
+}
+
+// boundedDo is bounded for calls that only fail or not.
+func boundedDo(ctx context.Context, call func() error) error {
+	_, err := bounded(ctx, func() (struct{}, error) { return struct{}{}, call() })
+	return err
+}
+
+// secondsLeft is what is left of ctx in libvirt's unit, rounded up, at least one.
+func secondsLeft(ctx context.Context, most time.Duration) int {
+	left := most
+	if end, ok := ctx.Deadline(); ok && time.Until(end) < left {
+		left = time.Until(end)
+	}
+	return max(1, int((left+time.Second-1)/time.Second))
+}
+
+func isCode(err error, code libvirt.ErrorNumber) bool {
+	var e libvirt.Error
+	return errors.As(err, &e) && e.Code == code
+}

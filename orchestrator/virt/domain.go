@@ -1,0 +1,151 @@
+package virt
+
+import (
+	"context"
+	"fmt"
+
+	"libvirt.org/go/libvirt"
+
+	"github.com/domsnap/domsnap/orchestrator"
+	"github.com/domsnap/domsnap/quiesce"
+	"github.com/domsnap/domsnap/xmlspec"
+)
+
+// Domain is one domain.
+type Domain struct {
+	host *Host
+	dom  *libvirt.Domain
+}
+
+// Describe implements orchestrator.Domain.
+func (d *Domain) Describe(ctx context.Context) (*orchestrator.Description, error) {
+	return bounded(ctx, d.describe)
+}
+
+func (d *Domain) describe() (*orchestrator.Description, error) {
+	state, err := d.state()
+	if err != nil {
+		return nil, err
+	}
+	persistent, err := d.dom.IsPersistent()
+	if err != nil {
+		return nil, fmt.Errorf("ask whether the domain is persistent: %w", err)
+	}
+	parsed, err := d.parsed(0)
+	if err != nil {
+		return nil, err
+	}
+	return &orchestrator.Description{Domain: *parsed, State: state, Persistent: persistent}, nil
+}
+
+// parsed reads the live XML, or that of the definition when the domain is off or the flag says so.
+func (d *Domain) parsed(flags libvirt.DomainXMLFlags) (*xmlspec.Domain, error) {
+	text, err := d.dom.GetXMLDesc(flags)
+	if err != nil {
+		return nil, fmt.Errorf("read the domain's XML: %w", err)
+	}
+	return xmlspec.ParseDomain(text)
+}
+
+func (d *Domain) state() (orchestrator.State, error) {
+	state, _, err := d.dom.GetState()
+	if err != nil {
+		return "", fmt.Errorf("ask for the domain's state: %w", err)
+	}
+	switch state {
+	case libvirt.DOMAIN_SHUTOFF, libvirt.DOMAIN_CRASHED:
+		return orchestrator.Shutoff, nil
+	case libvirt.DOMAIN_RUNNING, libvirt.DOMAIN_BLOCKED:
+		return orchestrator.Running, nil
+	default:
+		return orchestrator.Paused, nil
+	}
+}
+
+// Metadata implements orchestrator.Domain.
+func (d *Domain) Metadata(ctx context.Context) (string, error) {
+	text, err := bounded(ctx, func() (string, error) {
+		return d.dom.GetMetadata(libvirt.DOMAIN_METADATA_ELEMENT, xmlspec.LineageNamespace, libvirt.DOMAIN_AFFECT_CURRENT)
+	})
+	if isCode(err, libvirt.ERR_NO_DOMAIN_METADATA) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("read the lineage: %w", err)
+	}
+	return text, nil
+}
+
+// SetMetadata implements orchestrator.Domain.
+func (d *Domain) SetMetadata(ctx context.Context, text string) error {
+	return boundedDo(ctx, func() error {
+		flags, err := d.impact()
+		if err != nil {
+			return err
+		}
+		err = d.dom.SetMetadata(libvirt.DOMAIN_METADATA_ELEMENT, text, xmlspec.LineagePrefix, xmlspec.LineageNamespace, flags)
+		if err != nil {
+			return fmt.Errorf("write the lineage: %w", err)
+		}
+		return nil
+	})
+}
+
+// impact is all the definitions that the domain has.
+func (d *Domain) impact() (libvirt.DomainModificationImpact, error) {
+	desc, err := d.describe()
+	if err != nil {
+		return 0, err
+	}
+	var flags libvirt.DomainModificationImpact
+	if desc.Persistent {
+		flags |= libvirt.DOMAIN_AFFECT_CONFIG
+	}
+	if desc.State != orchestrator.Shutoff {
+		flags |= libvirt.DOMAIN_AFFECT_LIVE
+	}
+	return flags, nil
+}
+
+// Start implements orchestrator.Domain.
+func (d *Domain) Start(ctx context.Context, paused bool) error {
+	flags := libvirt.DOMAIN_NONE
+	if paused {
+		flags = libvirt.DOMAIN_START_PAUSED
+	}
+	if err := boundedDo(ctx, func() error { return d.dom.CreateWithFlags(flags) }); err != nil {
+		return fmt.Errorf("start the domain: %w", err)
+	}
+	return nil
+}
+
+// PowerOff implements orchestrator.Domain.
+func (d *Domain) PowerOff(ctx context.Context) error {
+	err := boundedDo(ctx, func() error { return d.dom.DestroyFlags(libvirt.DOMAIN_DESTROY_GRACEFUL) })
+	if err != nil && !isCode(err, libvirt.ERR_OPERATION_INVALID) {
+		return fmt.Errorf("power the domain off: %w", err)
+	}
+	return nil
+}
+
+// Pause implements quiesce.Guest.
+func (d *Domain) Pause(ctx context.Context) error {
+	return boundedDo(ctx, d.dom.Suspend)
+}
+
+// Resume implements quiesce.Guest.
+func (d *Domain) Resume(ctx context.Context) error {
+	return boundedDo(ctx, func() error {
+		state, err := d.state()
+		if err != nil || state != orchestrator.Paused {
+			return err
+		}
+		return d.dom.Resume()
+	})
+}
+
+var (
+	_ orchestrator.Hypervisor = (*Host)(nil)
+	_ orchestrator.Domain     = (*Domain)(nil)
+	_ quiesce.Guest           = (*Domain)(nil)
+)

@@ -1,0 +1,129 @@
+package quiesce
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+)
+
+// The lines of the protocol between a process that holds a guest and its guardian.
+const (
+	lineReady    = "ready"
+	lineReleased = "released"
+	lineWatch    = "watch"
+)
+
+// The guardian's bounds.
+const (
+	// guardLimit is how long a hold may last before the guardian ends it, whatever the holder thinks.
+	guardLimit = HoldLimit + MaxFreezeTimeout
+	// guardInsist is how long the guardian tries to let a guest go.
+	guardInsist = 5 * time.Minute
+	// lateWatch is how long a freeze is looked for that was given up and may still come.
+	lateWatch = 60 * time.Second
+)
+
+// Guard is the guardian's life. It reads what a Guardian tells until the pipe ends. When that happens while the
+// guest is held, or a hold lasts too long, it connects anew with dial and lets the guest go. It fails when the
+// guest could not be let go.
+func Guard(ctx context.Context, in io.Reader, dial func(context.Context) (Guest, error)) error {
+	g := &guard{dial: dial, holds: map[Hold]bool{}}
+	lines := make(chan string)
+	go readLines(in, lines)
+	for {
+		select {
+		case line, open := <-lines:
+			if !open {
+				return g.finish(ctx)
+			}
+			g.hear(line)
+		case <-g.tooLong:
+			if err := g.letGo(ctx); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+type guard struct {
+	dial    func(context.Context) (Guest, error)
+	holds   map[Hold]bool
+	watch   bool
+	tooLong <-chan time.Time
+}
+
+func readLines(in io.Reader, out chan<- string) {
+	defer close(out)
+	for s := bufio.NewScanner(in); s.Scan(); {
+		out <- s.Text()
+	}
+}
+
+func (g *guard) hear(line string) {
+	switch line {
+	case lineReleased:
+		clear(g.holds)
+		g.tooLong = nil
+	case lineWatch:
+		g.watch = true
+	default:
+		g.holds[Hold(line)] = true
+		if g.tooLong == nil {
+			g.tooLong = time.After(guardLimit)
+		}
+	}
+}
+
+// finish is what is left to do when the holder is gone.
+func (g *guard) finish(ctx context.Context) error {
+	err := g.letGo(ctx)
+	if !g.watch {
+		return err
+	}
+	g.holds[HoldFreeze] = true
+	for end := time.Now().Add(lateWatch); time.Now().Before(end); time.Sleep(PingTimeout) {
+		err = g.once(ctx)
+	}
+	return err
+}
+
+// letGo tries until the guest is let go. Each try has a connection of its own, so that a daemon that was
+// restarted is no obstacle.
+func (g *guard) letGo(ctx context.Context) error {
+	g.tooLong = nil
+	if len(g.holds) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, guardInsist)
+	defer cancel()
+	if err := insist(ctx, g.once); err != nil {
+		return err
+	}
+	clear(g.holds)
+	return nil
+}
+
+func (g *guard) once(ctx context.Context) error {
+	guest, err := g.dial(ctx)
+	if err != nil {
+		return fmt.Errorf("reach the guest: %w", err)
+	}
+	if c, ok := guest.(io.Closer); ok {
+		defer c.Close()
+	}
+	if g.holds[HoldPause] {
+		if err := guest.Resume(ctx); err != nil {
+			return err
+		}
+	}
+	if !g.holds[HoldFreeze] {
+		return nil
+	}
+	return thawAll(ctx, guest, new(int))
+}
+
+// errNotReady: the guardian ended, or said something else, before it said that it is ready.
+var errNotReady = errors.New("the guardian did not get ready")

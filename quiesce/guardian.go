@@ -1,0 +1,83 @@
+package quiesce
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"syscall"
+)
+
+// Process is a guardian in a process of its own.
+type Process struct {
+	cmd  *exec.Cmd
+	tell *os.File
+}
+
+// The files a guardian is started with.
+const (
+	guardianIn    = 3
+	guardianReady = 4
+)
+
+// StartGuardian runs cmd as a guardian and waits until it is ready. The process has a session of its own, so that it
+// outlives us and our terminal, and inherits the files, so that locks on them are held until it ends.
+func StartGuardian(cmd *exec.Cmd, inherit ...*os.File) (*Process, error) {
+	in, tell, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("make the guardian's pipe: %w", err)
+	}
+	defer in.Close()
+	ready, say, err := os.Pipe()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("make the guardian's pipe: %w", err), tell.Close())
+	}
+	defer ready.Close()
+	cmd.ExtraFiles = append([]*os.File{in, say}, inherit...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	err = cmd.Start()
+	err = errors.Join(err, say.Close())
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("start the guardian: %w", err), tell.Close())
+	}
+	p := &Process{cmd: cmd, tell: tell}
+	if line, _ := bufio.NewReader(ready).ReadString('\n'); line != lineReady+"\n" {
+		return nil, errors.Join(errNotReady, p.Dismiss())
+	}
+	return p, nil
+}
+
+// GuardianPipes are the ends that StartGuardian gave to this process, which is a guardian.
+func GuardianPipes() (in io.Reader, ready io.WriteCloser) {
+	return os.NewFile(guardianIn, "guardian-in"), os.NewFile(guardianReady, "guardian-ready")
+}
+
+// SayReady ends the start of a guardian: from now on it can let the guest go.
+func SayReady(ready io.WriteCloser) error {
+	_, err := fmt.Fprintln(ready, lineReady)
+	return errors.Join(err, ready.Close())
+}
+
+// Holding implements Guardian.
+func (p *Process) Holding(h Hold) error { return p.say(string(h)) }
+
+// Released implements Guardian.
+func (p *Process) Released() error { return p.say(lineReleased) }
+
+// Watch implements Guardian.
+func (p *Process) Watch() error { return p.say(lineWatch) }
+
+func (p *Process) say(line string) error {
+	_, err := fmt.Fprintln(p.tell, line)
+	return err
+}
+
+// Dismiss ends the guardian. One that still has something to do does it first, without us.
+func (p *Process) Dismiss() error {
+	if err := p.tell.Close(); err != nil {
+		return err
+	}
+	return p.cmd.Process.Release()
+}

@@ -1,0 +1,131 @@
+package quiesce
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Within holds the guest, runs act, and lets the guest go. Act's context ends with the hold's limit. The guest
+// is let go also when act fails, panics, or ctx ends. The errors are those of act, joined with ErrNotQuiesced
+// (act was not run), ErrHoldLost and ErrNotReleased.
+func Within(ctx context.Context, g Guest, o Options, act func(context.Context) error) (Report, error) {
+	w := &window{guest: g, opts: o.withDefaults(), report: Report{Level: Crash}}
+	answers := w.agentAnswers(ctx)
+	if !answers && o.Policy == Require {
+		return w.report, fmt.Errorf("%w: the agent does not answer", ErrNotQuiesced)
+	}
+	return w.run(ctx, answers, act)
+}
+
+func (o Options) withDefaults() Options {
+	if o.FreezeTimeout == 0 {
+		o.FreezeTimeout = FreezeTimeout
+	}
+	if o.HoldLimit == 0 {
+		o.HoldLimit = HoldLimit
+	}
+	return o
+}
+
+type window struct {
+	guest  Guest
+	opts   Options
+	report Report
+	// freezeSent and pauseSent are when the call was about to go out; zero when none was.
+	freezeSent, pauseSent time.Time
+}
+
+func (w *window) agentAnswers(ctx context.Context) bool {
+	if w.opts.Policy == No {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, PingTimeout)
+	defer cancel()
+	if err := w.guest.Ping(ctx); err != nil {
+		w.note("the agent does not answer: %v", err)
+		return false
+	}
+	return true
+}
+
+func (w *window) run(ctx context.Context, freeze bool, act func(context.Context) error) (rep Report, err error) {
+	defer func() {
+		err = errors.Join(err, w.release(ctx))
+		rep = w.report
+	}()
+	if err := w.hold(ctx, freeze); err != nil {
+		return w.report, err
+	}
+	held, cancel := context.WithTimeout(ctx, w.opts.HoldLimit)
+	defer cancel()
+	return w.report, act(held)
+}
+
+func (w *window) hold(ctx context.Context, freeze bool) error {
+	if freeze {
+		if err := w.freeze(ctx); err != nil {
+			return err
+		}
+	}
+	if w.report.Level == Filesystem && !w.opts.AlsoPause {
+		return nil
+	}
+	if w.opts.NoPause {
+		w.note("the guest was not paused: --no-pause")
+		return nil
+	}
+	return w.pause(ctx)
+}
+
+func (w *window) pause(ctx context.Context) error {
+	if err := w.opts.Guardian.Holding(HoldPause); err != nil {
+		return fmt.Errorf("tell the guardian of the pause: %w", err)
+	}
+	w.pauseSent = time.Now()
+	if err := w.guest.Pause(ctx); err != nil {
+		return fmt.Errorf("pause the guest: %w", err)
+	}
+	return nil
+}
+
+// freeze tries to; where it must not fail that is an error, else the caller pauses.
+func (w *window) freeze(ctx context.Context) error {
+	if err := w.opts.Guardian.Holding(HoldFreeze); err != nil {
+		return fmt.Errorf("tell the guardian of the freeze: %w", err)
+	}
+	bounded, cancel := context.WithTimeout(ctx, w.opts.FreezeTimeout)
+	defer cancel()
+	w.freezeSent = time.Now()
+	n, err := w.guest.FreezeFilesystems(bounded)
+	if err == nil && n > 0 {
+		w.report.Level, w.report.Frozen = Filesystem, n
+		return nil
+	}
+	if err == nil {
+		err = errors.New("the agent froze no file system")
+	}
+	return w.freezeFailed(ctx, bounded, err)
+}
+
+// freezeFailed undoes a freeze that may still come: a reply that is late is no proof that the command was.
+func (w *window) freezeFailed(ctx, bounded context.Context, cause error) error {
+	w.note("freeze: %v", cause)
+	if bounded.Err() != nil {
+		if err := w.opts.Guardian.Watch(); err != nil {
+			w.note("the guardian does not watch for a late freeze: %v", err)
+		}
+	}
+	if err := w.thaw(ctx); err != nil {
+		return errors.Join(fmt.Errorf("%w: %w", ErrNotQuiesced, cause), err)
+	}
+	if w.opts.Policy == Require {
+		return fmt.Errorf("%w: %w", ErrNotQuiesced, cause)
+	}
+	return ctx.Err()
+}
+
+func (w *window) note(format string, args ...any) {
+	w.report.Notes = append(w.report.Notes, fmt.Sprintf(format, args...))
+}

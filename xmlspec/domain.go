@@ -1,0 +1,163 @@
+package xmlspec
+
+import (
+	"fmt"
+
+	"libvirt.org/go/libvirtxml"
+)
+
+// Domain is the little of a domain's XML that domsnap reads.
+type Domain struct {
+	Name  string
+	UUID  string
+	Disks []Disk
+}
+
+// Disk is one <disk> of a domain, in libvirt's words.
+type Disk struct {
+	// Target is target/@dev.
+	Target string
+	// Device is disk, cdrom, floppy or lun.
+	Device string
+	// Format is driver/@type, never guessed; empty where libvirt would probe.
+	Format string
+	Cache  string
+	Serial string
+	// ReadOnly, Shareable and Transient are the elements of these names.
+	ReadOnly, Shareable, Transient bool
+	Source                         DiskSource
+	// Chain are the files below the source, nearest first, as far as the XML lists them.
+	Chain []string
+	// XML is the element as libvirt would print it.
+	XML string
+}
+
+// DiskSource is a disk's <source>. At most one of its fields is set; none for an empty drive.
+type DiskSource struct {
+	File   string
+	Block  string
+	RBD    *RBDSource
+	Volume *VolumeSource
+	// Other names the type, for people, where it is none of the above.
+	Other string
+}
+
+// RBDSource is a network source with protocol rbd.
+type RBDSource struct {
+	// Name is pool/image or pool/namespace/image.
+	Name     string
+	User     string
+	Config   string
+	Monitors []string
+}
+
+// VolumeSource names a volume of a storage pool.
+type VolumeSource struct {
+	Pool, Volume string
+}
+
+// ParseDomain reads a domain's XML as libvirt prints it.
+func ParseDomain(doc string) (*Domain, error) {
+	var raw libvirtxml.Domain
+	if err := raw.Unmarshal(doc); err != nil {
+		return nil, fmt.Errorf("read domain XML: %w", err)
+	}
+	d := &Domain{Name: raw.Name, UUID: raw.UUID}
+	if raw.Devices == nil {
+		return d, nil
+	}
+	for i := range raw.Devices.Disks {
+		disk, err := readDisk(&raw.Devices.Disks[i])
+		if err != nil {
+			return nil, fmt.Errorf("read disk %d of domain %s: %w", i+1, d.Name, err)
+		}
+		d.Disks = append(d.Disks, disk)
+	}
+	return d, nil
+}
+
+// Disk finds a disk by its target.
+func (d *Domain) Disk(target string) (Disk, bool) {
+	for _, disk := range d.Disks {
+		if disk.Target == target {
+			return disk, true
+		}
+	}
+	return Disk{}, false
+}
+
+func readDisk(raw *libvirtxml.DomainDisk) (Disk, error) {
+	text, err := raw.Marshal()
+	if err != nil {
+		return Disk{}, fmt.Errorf("write disk XML: %w", err)
+	}
+	d := Disk{
+		Device: raw.Device, Serial: raw.Serial, XML: text,
+		ReadOnly: raw.ReadOnly != nil, Shareable: raw.Shareable != nil, Transient: raw.Transient != nil,
+		Source: readSource(raw.Source), Chain: readChain(raw.BackingStore),
+	}
+	if raw.Target != nil {
+		d.Target = raw.Target.Dev
+	}
+	if raw.Driver != nil {
+		d.Format, d.Cache = raw.Driver.Type, raw.Driver.Cache
+	}
+	return d, nil
+}
+
+func readChain(b *libvirtxml.DomainDiskBackingStore) []string {
+	var chain []string
+	for ; b != nil && b.Source != nil; b = b.BackingStore {
+		chain = append(chain, readSource(b.Source).path())
+	}
+	return chain
+}
+
+func readSource(s *libvirtxml.DomainDiskSource) DiskSource {
+	switch {
+	case s == nil:
+		return DiskSource{}
+	case s.File != nil:
+		return DiskSource{File: s.File.File}
+	case s.Block != nil:
+		return DiskSource{Block: s.Block.Dev}
+	case s.Volume != nil:
+		return DiskSource{Volume: &VolumeSource{Pool: s.Volume.Pool, Volume: s.Volume.Volume}}
+	case s.Network != nil && s.Network.Protocol == "rbd":
+		return DiskSource{RBD: readRBD(s.Network)}
+	case s.Network != nil:
+		return DiskSource{Other: s.Network.Protocol + ":" + s.Network.Name}
+	case s.VHostUser != nil:
+		return DiskSource{Other: "vhostuser"}
+	default:
+		return DiskSource{Other: "a source of another type"}
+	}
+}
+
+func readRBD(n *libvirtxml.DomainDiskSourceNetwork) *RBDSource {
+	rbd := &RBDSource{Name: n.Name}
+	for _, h := range n.Hosts {
+		rbd.Monitors = append(rbd.Monitors, monitor(h))
+	}
+	if n.Auth != nil {
+		rbd.User = n.Auth.Username
+	}
+	if n.Config != nil {
+		rbd.Config = n.Config.File
+	}
+	return rbd
+}
+
+func monitor(h libvirtxml.DomainDiskSourceHost) string {
+	if h.Port == "" {
+		return h.Name
+	}
+	return h.Name + ":" + h.Port
+}
+
+func (s DiskSource) path() string {
+	if s.File != "" {
+		return s.File
+	}
+	return s.Block
+}

@@ -1,0 +1,181 @@
+package xmlspec
+
+import (
+	"encoding/xml"
+	"fmt"
+	"strings"
+)
+
+// LineageNamespace is the namespace of the lineage in a domain's <metadata>.
+const LineageNamespace = "urn:domsnap:lineage:1"
+
+// LineagePrefix is the namespace prefix libvirt is asked to use.
+const LineagePrefix = "domsnap"
+
+// Lineage is the tree of a domain's snapshots, oldest first.
+type Lineage struct {
+	XMLName xml.Name `xml:"lineage"`
+	// Current is the id of the snapshot that the present derives from; empty before the first.
+	Current string `xml:"current,attr,omitempty"`
+	// Strayed are the disks that were reverted by themselves and so derive from another snapshot.
+	Strayed   []Position        `xml:"strayed"`
+	Layouts   []layout          `xml:"layout"`
+	Snapshots []LineageSnapshot `xml:"snapshot"`
+}
+
+// Position is where one disk's present comes from.
+type Position struct {
+	Target   string `xml:"target,attr"`
+	Snapshot string `xml:"id,attr"`
+}
+
+// LineageSnapshot is one snapshot as it is recorded.
+type LineageSnapshot struct {
+	ID     string `xml:"id,attr"`
+	Name   string `xml:"name,attr"`
+	Parent string `xml:"parent,attr,omitempty"`
+	// Created is in seconds since 1970, UTC.
+	Created int64  `xml:"time,attr"`
+	State   string `xml:"state,attr,omitempty"`
+	Safety  bool   `xml:"safety,attr,omitempty"`
+	// Reason says, for people, why the state is what it is.
+	Reason      string `xml:"reason,omitempty"`
+	Description string `xml:"description,omitempty"`
+	Level       string `xml:"level,attr"`
+	HeldBy      string `xml:"held,attr,omitempty"`
+	FrozenMS    int64  `xml:"frozen,attr,omitempty"`
+	PausedMS    int64  `xml:"paused,attr,omitempty"`
+	Frozen      int    `xml:"fsfrozen,attr,omitempty"`
+	Thawed      int    `xml:"fsthawed,attr,omitempty"`
+	// Skipped says which disks were left out, and why.
+	Skipped []string      `xml:"skipped"`
+	Disks   []LineageDisk `xml:"-"`
+	Layout  int           `xml:"layout,attr"`
+}
+
+// LineageDisk is one disk of a snapshot as it is recorded: what methods.Ref holds.
+type LineageDisk struct {
+	Target  string      `xml:"target,attr"`
+	Method  string      `xml:"method,attr"`
+	Mode    string      `xml:"mode,attr,omitempty"`
+	Format  string      `xml:"format,attr,omitempty"`
+	Cache   string      `xml:"cache,attr,omitempty"`
+	Serial  string      `xml:"serial,attr,omitempty"`
+	File    string      `xml:"file,attr,omitempty"`
+	Dev     string      `xml:"dev,attr,omitempty"`
+	Origin  string      `xml:"origin,attr,omitempty"`
+	Name    string      `xml:"name,attr"`
+	Active  string      `xml:"active,attr,omitempty"`
+	Reserve int64       `xml:"reserve,attr,omitempty"`
+	Size    int64       `xml:"size,attr"`
+	RBD     *LineageRBD `xml:"rbd"`
+}
+
+// LineageRBD is a disk's rbd image.
+type LineageRBD struct {
+	Pool      string   `xml:"pool,attr"`
+	Namespace string   `xml:"namespace,attr,omitempty"`
+	Image     string   `xml:"image,attr"`
+	User      string   `xml:"user,attr,omitempty"`
+	Config    string   `xml:"config,attr,omitempty"`
+	Monitors  []string `xml:"monitor"`
+}
+
+// layout is the disks of snapshots that differ in their ids only: "{id}" stands for the snapshot's own id,
+// "{parent}" for its parent's. Nearly all snapshots of a domain share one, so a snapshot costs one element.
+type layout struct {
+	N     int           `xml:"n,attr"`
+	Disks []LineageDisk `xml:"disk"`
+}
+
+// ParseLineage reads what Marshal wrote. An empty text is an empty lineage.
+func ParseLineage(doc string) (*Lineage, error) {
+	l := &Lineage{}
+	if strings.TrimSpace(doc) == "" {
+		return l, nil
+	}
+	if err := xml.Unmarshal([]byte(doc), l); err != nil {
+		return nil, fmt.Errorf("read lineage: %w", err)
+	}
+	return l, l.expand()
+}
+
+// Marshal writes the lineage compactly.
+func (l *Lineage) Marshal() (string, error) {
+	l.compact()
+	text, err := xml.Marshal(l)
+	if err != nil {
+		return "", fmt.Errorf("write lineage: %w", err)
+	}
+	return string(text), nil
+}
+
+func (l *Lineage) expand() error {
+	byNumber := make(map[int][]LineageDisk, len(l.Layouts))
+	for _, lay := range l.Layouts {
+		byNumber[lay.N] = lay.Disks
+	}
+	for i := range l.Snapshots {
+		s := &l.Snapshots[i]
+		disks, ok := byNumber[s.Layout]
+		if !ok {
+			return fmt.Errorf("read lineage: snapshot %s names layout %d, which is not there", s.ID, s.Layout)
+		}
+		s.Disks = s.fill(disks)
+	}
+	return nil
+}
+
+func (l *Lineage) compact() {
+	l.Layouts = nil
+	seen := map[string]int{}
+	for i := range l.Snapshots {
+		s := &l.Snapshots[i]
+		disks := s.strip()
+		key := fmt.Sprintf("%+v", layoutKey(disks))
+		n, ok := seen[key]
+		if !ok {
+			n = len(l.Layouts) + 1
+			seen[key] = n
+			l.Layouts = append(l.Layouts, layout{N: n, Disks: disks})
+		}
+		s.Layout = n
+	}
+}
+
+// layoutKey replaces pointers by what they point to, so that equal layouts print the same.
+func layoutKey(disks []LineageDisk) []any {
+	key := make([]any, 0, 2*len(disks))
+	for _, d := range disks {
+		if d.RBD != nil {
+			key = append(key, *d.RBD)
+			d.RBD = nil
+		}
+		key = append(key, d)
+	}
+	return key
+}
+
+func (s *LineageSnapshot) strip() []LineageDisk {
+	pairs := []string{"{", "{{}", s.ID, "{id}"}
+	if s.Parent != "" {
+		pairs = append(pairs, s.Parent, "{parent}")
+	}
+	return mapDisks(s.Disks, strings.NewReplacer(pairs...))
+}
+
+func (s *LineageSnapshot) fill(disks []LineageDisk) []LineageDisk {
+	return mapDisks(disks, strings.NewReplacer("{{}", "{", "{id}", s.ID, "{parent}", s.Parent))
+}
+
+// mapDisks rewrites the fields in which methods put ids.
+func mapDisks(disks []LineageDisk, r *strings.Replacer) []LineageDisk {
+	out := make([]LineageDisk, len(disks))
+	for i, d := range disks {
+		for _, field := range []*string{&d.File, &d.Origin, &d.Name, &d.Active} {
+			*field = r.Replace(*field)
+		}
+		out[i] = d
+	}
+	return out
+}

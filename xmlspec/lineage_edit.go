@@ -1,0 +1,55 @@
+package xmlspec
+
+import "slices"
+
+// Forget takes a snapshot out of the tree: its children become its parent's, and so does the present.
+func (l *Lineage) Forget(id string) {
+	i := slices.IndexFunc(l.Snapshots, func(s LineageSnapshot) bool { return s.ID == id })
+	if i < 0 {
+		return
+	}
+	parent := l.Snapshots[i].Parent
+	l.Snapshots = slices.Delete(l.Snapshots, i, i+1)
+	for j := range l.Snapshots {
+		if l.Snapshots[j].Parent == id {
+			l.Snapshots[j].Parent = parent
+		}
+	}
+	if l.Current == id {
+		l.Current = parent
+	}
+	l.Strayed = slices.DeleteFunc(l.Strayed, func(p Position) bool { return p.Snapshot == id })
+}
+
+// Stray says that one disk now derives from a snapshot of its own.
+func (l *Lineage) Stray(target, id string) {
+	l.Strayed = slices.DeleteFunc(l.Strayed, func(p Position) bool { return p.Target == target })
+	if id != l.Current {
+		l.Strayed = append(l.Strayed, Position{Target: target, Snapshot: id})
+	}
+}
+
+// Replace puts another record in the place of a snapshot's disk.
+func (l *Lineage) Replace(id string, disk LineageDisk) {
+	for i := range l.Snapshots {
+		if l.Snapshots[i].ID != id {
+			continue
+		}
+		for j := range l.Snapshots[i].Disks {
+			if l.Snapshots[i].Disks[j].Target == disk.Target {
+				l.Snapshots[i].Disks[j] = disk
+			}
+		}
+	}
+}
+
+// InState lists the ids of the snapshots in a state, oldest first.
+func (l *Lineage) InState(state string) []string {
+	var ids []string
+	for _, s := range l.Snapshots {
+		if s.State == state {
+			ids = append(ids, s.ID)
+		}
+	}
+	return ids
+}
