@@ -122,7 +122,7 @@ func (d *deletion) one(ctx context.Context, id string, metadataOnly bool) error 
 		return err
 	}
 	if because := drops.neededBy(); len(because) > 0 {
-		return d.postpone(ctx, s, because)
+		return d.postpone(ctx, id, because)
 	}
 	if err := d.drop(ctx, s, drops); err != nil {
 		return err
@@ -131,7 +131,8 @@ func (d *deletion) one(ctx context.Context, id string, metadataOnly bool) error 
 	return nil
 }
 
-func (d *deletion) postpone(ctx context.Context, s *xmlspec.LineageSnapshot, because []string) error {
+func (d *deletion) postpone(ctx context.Context, id string, because []string) error {
+	s := d.byID(id)
 	d.result.PendingDelete = append(d.result.PendingDelete, PendingDelete{Name: s.Name, Because: because})
 	s.State, s.Reason = StatePendingDelete, because[0]
 	return d.commit(ctx)
@@ -139,11 +140,14 @@ func (d *deletion) postpone(ctx context.Context, s *xmlspec.LineageSnapshot, bec
 
 // drop removes a snapshot from its storages and then from the lineage. From its first act on it only goes forward.
 func (d *deletion) drop(ctx context.Context, s *xmlspec.LineageSnapshot, drops drops) error {
-	if err := d.journal.Begin(d.intent(s)); err != nil {
+	if err := d.journal.Begin(d.intent(s, drops)); err != nil {
 		return err
 	}
 	id := s.ID
 	for _, one := range drops {
+		if one.done {
+			continue
+		}
 		err := d.runner.run(ctx, step{
 			name: fmt.Sprintf("drop %s of %s", one.req.Ref.Disk.Target, s.Name),
 			do:   func(ctx context.Context) error { return one.method.Drop(ctx, one.req) },
@@ -174,11 +178,15 @@ func (d *deletion) settle(ctx context.Context, id string, drops drops) error {
 	return d.journal.End(d.desc.UUID)
 }
 
-func (d *deletion) intent(s *xmlspec.LineageSnapshot) journal.Intent {
-	return journal.Intent{
+func (d *deletion) intent(s *xmlspec.LineageSnapshot, drops drops) journal.Intent {
+	i := journal.Intent{
 		Verb: journal.Delete, Domain: d.desc.Name, UUID: d.desc.UUID, Started: d.Now(),
 		Snapshot: s.ID, Refs: d.refs(s),
 	}
+	for _, one := range drops {
+		i.Renamed = append(i.Renamed, one.plan.Renamed...)
+	}
+	return i
 }
 
 // retryPending deletes what was waiting for what has just gone.
@@ -210,6 +218,8 @@ type plannedDrop struct {
 	method methods.Method
 	req    methods.DropRequest
 	plan   methods.DropPlan
+	// done says that an attempt before has finished it.
+	done bool
 }
 
 type drops []plannedDrop

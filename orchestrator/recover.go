@@ -8,6 +8,7 @@ import (
 
 	"github.com/domsnap/domsnap/methods"
 	"github.com/domsnap/domsnap/orchestrator/journal"
+	"github.com/domsnap/domsnap/xmlspec"
 )
 
 // Recovered is what was done for one domain.
@@ -100,12 +101,51 @@ func (op *operation) redoDelete(ctx context.Context, i *journal.Intent) ([]strin
 		return []string{"the delete was complete"}, nil
 	}
 	d := &deletion{operation: op, runner: &runner{watch: op.Watch}}
-	drops, err := op.planDrops(ctx, s)
+	drops, err := op.planDropsAgain(ctx, s, i.Renamed)
 	if err != nil {
 		return nil, err
 	}
 	name := op.byID(i.Snapshot).Name
 	return []string{"deleted " + name}, d.drop(ctx, op.byID(i.Snapshot), drops)
+}
+
+// planDropsAgain is planDrops after an attempt that may have got anywhere. A drop that was finished is not planned anew:
+// its neighbours have their new names already.
+func (op *operation) planDropsAgain(ctx context.Context, s *xmlspec.LineageSnapshot, renamed []methods.Ref) (drops, error) {
+	var all drops
+	for _, ref := range op.refs(s) {
+		one, err := op.finishedDrop(ctx, ref, renamed)
+		if err == nil && !one.done {
+			one, err = op.planDrop(ctx, ref)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("plan the delete of disk %s: %w", ref.Disk.Target, err)
+		}
+		all = append(all, one)
+	}
+	return all, nil
+}
+
+// finishedDrop asks whether a neighbour that was to be renamed has left its old name.
+func (op *operation) finishedDrop(ctx context.Context, ref methods.Ref, renamed []methods.Ref) (plannedDrop, error) {
+	m, err := op.Methods.Get(ref.Method)
+	if err != nil {
+		return plannedDrop{}, err
+	}
+	one := plannedDrop{method: m}
+	for _, r := range renamed {
+		for _, old := range op.others(ref) {
+			if old.Disk.Target != r.Disk.Target || old.Snapshot != r.Snapshot {
+				continue
+			}
+			if _, err := m.Stat(ctx, old); errors.Is(err, methods.ErrNotFound) {
+				one.done, one.plan.Renamed = true, append(one.plan.Renamed, r)
+			} else if err != nil {
+				return plannedDrop{}, err
+			}
+		}
+	}
+	return one, nil
 }
 
 func (op *operation) redoRevert(ctx context.Context, i *journal.Intent) ([]string, error) {
@@ -170,7 +210,11 @@ func (r *reversion) completeSafety(ctx context.Context) error {
 		}
 		_, err := d.method.Stat(ctx, *d.keep)
 		if errors.Is(err, methods.ErrNotFound) {
-			err = takeNow(ctx, d.method, *d.keep)
+			// What was prepared and not taken stands in the way of another attempt.
+			err = d.method.Drop(ctx, methods.DropRequest{Ref: *d.keep, Disk: d.req.Disk, Others: r.others(*d.keep)})
+			if err == nil {
+				err = takeNow(ctx, d.method, *d.keep)
+			}
 		}
 		if err != nil {
 			return fmt.Errorf("keep the present of disk %s: %w", d.req.Disk.Target, err)

@@ -212,10 +212,9 @@ func (r *reversion) powerOff(ctx context.Context) error {
 	if r.before == Shutoff {
 		return nil
 	}
-	if err := r.timed(ctx, "power the domain off", r.domain.PowerOff); err != nil {
-		return err
-	}
-	return r.refresh(ctx)
+	err := r.timed(ctx, "power the domain off", r.domain.PowerOff)
+	// Also after an error, and when ctx has ended: what the domain is now decides whether it has to be started again.
+	return errors.Join(err, r.refresh(context.WithoutCancel(ctx)))
 }
 
 func (r *reversion) planSafety(ctx context.Context) error {
@@ -239,7 +238,7 @@ func (r *reversion) planSafety(ctx context.Context) error {
 
 // restore brings the domain back to the state it had, after an error that changed nothing.
 func (r *reversion) restore(ctx context.Context) error {
-	if r.before == Shutoff {
+	if r.before == Shutoff || r.desc.State != Shutoff {
 		return nil
 	}
 	return r.domain.Start(context.WithoutCancel(ctx), r.before == Paused)
@@ -294,7 +293,10 @@ func takeNow(ctx context.Context, m methods.Method, ref methods.Ref) (err error)
 
 // giveUp undoes what came before the point of no return.
 func (r *reversion) giveUp(ctx context.Context, cause error) error {
-	if err := errors.Join(r.undo(ctx), r.journal.End(r.desc.UUID)); err != nil {
+	if err := r.undo(ctx); err != nil {
+		return r.unfinished(errors.Join(cause, err))
+	}
+	if err := r.journal.End(r.desc.UUID); err != nil {
 		return r.unfinished(errors.Join(cause, err))
 	}
 	return &Problem{Kind: ErrFailed, Err: errors.Join(cause, r.restore(ctx))}

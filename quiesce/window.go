@@ -58,9 +58,41 @@ func (w *window) run(ctx context.Context, freeze bool, act func(context.Context)
 	if err := w.hold(ctx, freeze); err != nil {
 		return w.report, err
 	}
+	return w.report, w.inside(ctx, act)
+}
+
+// inside runs act within the hold's limit. An act that does not stop in time no longer holds the guest: it is let go
+// first and waited for then.
+func (w *window) inside(ctx context.Context, act func(context.Context) error) error {
 	held, cancel := context.WithTimeout(ctx, w.opts.HoldLimit)
 	defer cancel()
-	return w.report, act(held)
+	done := make(chan outcome, 1)
+	go func() { done <- attempt(held, act) }()
+	select {
+	case o := <-done:
+		return o.result()
+	case <-held.Done():
+		released := w.release(ctx)
+		return errors.Join(fmt.Errorf("hold the guest: %w", held.Err()), released, (<-done).result())
+	}
+}
+
+// outcome is how an act ended: with an error, or with a panic that goes on where the guest is let go.
+type outcome struct {
+	err      error
+	panicked any
+}
+
+func attempt(ctx context.Context, act func(context.Context) error) (o outcome) {
+	defer func() { o.panicked = recover() }()
+	return outcome{err: act(ctx)}
+}
+
+func (o outcome) result() error {
+	if o.panicked != nil {
+		panic(o.panicked)
+	}
+	return o.err
 }
 
 func (w *window) hold(ctx context.Context, freeze bool) error {

@@ -7,8 +7,9 @@ import (
 	"strings"
 )
 
-// chunk is how much of a file one agent command carries.
-const chunk = 256 << 10
+// chunk is how much of a file one agent command carries. The emulated guest is slow at reading commands: a quarter of
+// a MiB takes longer than an answer may.
+const chunk = 64 << 10
 
 // WriteFile writes a file in the guest and syncs it.
 func (d *Domain) WriteFile(ctx context.Context, path string, data []byte) error {
@@ -35,13 +36,13 @@ func (d *Domain) ReadFile(ctx context.Context, path string) ([]byte, error) {
 // Fill writes a file of size bytes that follow from the seed alone, and syncs it. No two parts of it are equal.
 func (d *Domain) Fill(ctx context.Context, path string, seed uint64, size int64) error {
 	const header = 16
-	block := make([]byte, chunk/2-header)
+	block := make([]byte, chunk-header)
 	source := rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8), byte(seed >> 16), byte(seed >> 24),
 		byte(seed >> 32), byte(seed >> 40), byte(seed >> 48), byte(seed >> 56)})
 	if _, err := source.Read(block); err != nil {
 		return fmt.Errorf("make random data: %w", err)
 	}
-	count := (size + chunk/2 - 1) / (chunk / 2)
+	count := (size + chunk - 1) / chunk
 	script := fmt.Sprintf(`set -e; b=$(mktemp); cat > $b; i=0
 		while [ $i -lt %d ]; do printf '%%0%dd' $i; cat $b; i=$((i+1)); done | head -c %d > %s; rm $b; sync`,
 		count, header, size, quote(path))

@@ -104,7 +104,7 @@ func checkMounts(t *testing.T, d *Domain) {
 
 func checkFiles(t *testing.T, d *Domain) {
 	ctx := testContext(t)
-	data := []byte(strings.Repeat("it's\x00\xff\n", 100000))
+	data := []byte(strings.Repeat("it's\x00\xff\n", 20000))
 	if err := d.WriteFile(ctx, "/mnt/vda/it's", data); err != nil {
 		t.Fatal(err)
 	}

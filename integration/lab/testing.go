@@ -7,7 +7,7 @@ import (
 )
 
 // BootTimeout is how long a guest is given to boot; it needs a third of that where nothing else runs.
-const BootTimeout = 90 * time.Second
+const BootTimeout = 180 * time.Second
 
 // NewTestDomain is NewDomain for tests: it is fatal when it fails, and the domain goes away with the test. The
 // guest's console is logged when the test failed.

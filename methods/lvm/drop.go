@@ -15,7 +15,7 @@ func (m *Method) Drop(ctx context.Context, req methods.DropRequest) error {
 	if err != nil {
 		return err
 	}
-	g, err := m.group(ctx, t.snapshot.group)
+	g, err := m.groupWhenClosed(ctx, t.snapshot)
 	if err != nil {
 		return err
 	}

@@ -106,9 +106,6 @@ func brokenStore(format string, args ...any) error {
 	return fmt.Errorf("read exception store: %s: %w", fmt.Sprintf(format, args...), methods.ErrBroken)
 }
 
-// bytes is how much of the origin the chunks cover.
-func (e exceptions) bytes() int64 { return int64(len(e.old)) * e.chunk }
-
 // missingFrom counts, in chunks of another snapshot, what it does not keep yet of these chunks: what it has
 // to copy when they are written.
 func (e exceptions) missingFrom(other exceptions) int64 {

@@ -23,6 +23,8 @@ var errKilled = errors.New("killed")
 // fakeLVM is a Runner that is a volume group. It keeps what a thin volume contains as a word; a thick one is
 // a file below dev.
 type fakeLVM struct {
+	// method is the one that runs it.
+	method  *Method
 	dev     string
 	volumes map[string]*fakeVolume
 	free    int64
@@ -55,7 +57,7 @@ func newFake(t *testing.T) (*fakeLVM, *Method) {
 		"thick": {layout: "linear", active: true, auto: true, size: 64 << 20},
 	}}
 	m := New(f)
-	m.dev = f.dev
+	m.dev, m.patience, f.method = f.dev, 0, m
 	return f, m
 }
 
@@ -127,6 +129,9 @@ func (f *fakeLVM) create(flags map[string][]string, originName string) error {
 		v.skip = skip[0] == "y"
 		v.active = flags["--activate"] != nil && flags["--activate"][0] == "y"
 	}
+	if flags["--setautoactivation"] != nil {
+		return errors.New("option --setautoactivation is unsupported with snapshots")
+	}
 	if size := flags["--size"]; size != nil {
 		v.size, _ = strconv.ParseInt(strings.TrimSuffix(size[0], "b"), 10, 64)
 		v.layout, v.data = "linear", "0.00"
@@ -172,6 +177,9 @@ func (f *fakeLVM) set(flags map[string][]string, volume string) error {
 	}
 	if k := flags["--setactivationskip"]; k != nil {
 		v.skip = k[0] == "y"
+	}
+	if a := flags["--setautoactivation"]; a != nil {
+		v.auto = a[0] == "y"
 	}
 	if p := flags["--permission"]; p != nil {
 		if v.ro == (p[0] == "r") {
@@ -266,19 +274,19 @@ func fakeDisk(f *fakeLVM, volume string) methods.Disk {
 		Source: methods.Source{Dev: filepath.Join(f.dev, "vg", volume)}, Format: "raw"}
 }
 
-func fakePlan(t *testing.T, f *fakeLVM, m *Method, volume, id string) methods.Ref {
+func (f *fakeLVM) plan(t *testing.T, volume, id string) methods.Ref {
 	t.Helper()
-	ref, err := m.Plan(t.Context(), methods.PlanRequest{Disk: fakeDisk(f, volume), ID: id})
+	ref, err := f.method.Plan(t.Context(), methods.PlanRequest{Disk: fakeDisk(f, volume), ID: id})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return ref
 }
 
-func fakeTake(t *testing.T, f *fakeLVM, m *Method, volume, id string) methods.Ref {
+func (f *fakeLVM) take(t *testing.T, volume, id string) methods.Ref {
 	t.Helper()
-	ref := fakePlan(t, f, m, volume, id)
-	if err := m.Take(t.Context(), ref); err != nil {
+	ref := f.plan(t, volume, id)
+	if err := f.method.Take(t.Context(), ref); err != nil {
 		t.Fatal(err)
 	}
 	return ref

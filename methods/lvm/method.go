@@ -7,6 +7,7 @@ package lvm
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/domsnap/domsnap/methods"
 	"github.com/domsnap/domsnap/methods/command"
@@ -25,11 +26,13 @@ type Method struct {
 	// dev and sys are /dev and /sys; number is deviceNumber.
 	dev, sys string
 	number   func(path string) (string, error)
+	// patience is how long a volume may stay open before that is in the way.
+	patience time.Duration
 }
 
 // New makes the method over whatever runs the LVM tools.
 func New(run command.Runner) *Method {
-	return &Method{run: run, dev: "/dev", sys: "/sys", number: deviceNumber}
+	return &Method{run: run, dev: "/dev", sys: "/sys", number: deviceNumber, patience: 3 * time.Second}
 }
 
 // Traits implements methods.Method.

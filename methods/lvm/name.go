@@ -36,7 +36,11 @@ func parseName(s string) (name, error) {
 func parseMapped(s string) (name, error) {
 	const hyphen = "\x00"
 	group, volume, _ := strings.Cut(strings.ReplaceAll(s, "--", hyphen), "-")
-	return checkName(strings.ReplaceAll(group, hyphen, "-"), strings.ReplaceAll(volume, hyphen, "-"))
+	n, err := checkName(strings.ReplaceAll(group, hyphen, "-"), strings.ReplaceAll(volume, hyphen, "-"))
+	if err == nil && n.mapped() != s {
+		return name{}, fmt.Errorf("check device name %q: it is not one that LVM gives", s)
+	}
+	return n, err
 }
 
 // String is vg/lv.

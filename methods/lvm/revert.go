@@ -56,7 +56,7 @@ func (m *Method) readRevert(ctx context.Context, req methods.RevertRequest) (rev
 	if err := m.sameDisk(req, to); err != nil {
 		return revert{}, err
 	}
-	g, err := m.group(ctx, to.origin.group)
+	g, err := m.groupWhenClosed(ctx, to.origin)
 	if err != nil {
 		return revert{}, err
 	}

@@ -65,7 +65,7 @@ func (m *Method) swap(ctx context.Context, r revert) error {
 	if err := m.exchange(ctx, r); err != nil {
 		return err
 	}
-	return m.shelve(ctx, r)
+	return m.shelve(context.WithoutCancel(ctx), r)
 }
 
 // rollBack gives the present its name again, where a swap stopped between the renames.
@@ -104,99 +104,15 @@ func (m *Method) exchange(ctx context.Context, r revert) error {
 	if err == nil {
 		err = m.rename(ctx, r.to.origin, aside)
 	}
+	ctx = context.WithoutCancel(ctx)
 	if err != nil {
-		return errors.Join(err, m.dropFresh(context.WithoutCancel(ctx), r))
+		return errors.Join(err, m.dropFresh(ctx, r))
 	}
-	if err := m.rename(context.WithoutCancel(ctx), r.fresh(), r.to.origin); err != nil {
+	if err := m.rename(ctx, r.fresh(), r.to.origin); err != nil {
 		return err
 	}
 	if aside == r.old() {
 		return m.remove(ctx, aside)
 	}
 	return nil
-}
-
-// makeFresh gives the new volume what the old one had: tags, permission, and when it is activated.
-func (m *Method) makeFresh(ctx context.Context, r revert) error {
-	origin, _ := r.group.find(r.to.origin.volume)
-	args := []string{"--snapshot", "--permission", permission(origin), "--ignoreactivationskip",
-		"--activate", yesNo(bool(origin.Active)),
-		"--setactivationskip", yesNo(bool(origin.SkipActivation)),
-		"--setautoactivation", yesNo(bool(origin.AutoActivation)),
-		"--name", r.fresh().volume}
-	args = append(args, flagged("--addtag", origin.Tags)...)
-	if err := m.change(ctx, "lvcreate", append(args, r.to.snapshot.String())...); err != nil {
-		return fmt.Errorf("make %s from %s: %w", r.fresh(), r.to.snapshot, err)
-	}
-	return nil
-}
-
-func (m *Method) dropFresh(ctx context.Context, r revert) error {
-	g, err := m.group(ctx, r.to.origin.group)
-	if err != nil || !g.has(r.fresh().volume) || !g.has(r.to.origin.volume) {
-		return err
-	}
-	return m.remove(ctx, r.fresh())
-}
-
-// shelve makes the kept volume what Take would have made: inactive, read-only, tagged as a snapshot.
-func (m *Method) shelve(ctx context.Context, r revert) error {
-	if r.keep == nil {
-		return nil
-	}
-	g, err := m.group(ctx, r.to.origin.group)
-	if err != nil {
-		return err
-	}
-	kept, ok := g.find(r.keep.snapshot.volume)
-	if !ok {
-		return fmt.Errorf("find kept volume %s: %w", r.keep.snapshot, methods.ErrNotFound)
-	}
-	if kept.Active {
-		if err := m.change(ctx, "lvchange", "--activate", "n", r.keep.snapshot.String()); err != nil {
-			return fmt.Errorf("deactivate %s: %w", r.keep.snapshot, err)
-		}
-	}
-	if err := m.change(ctx, "lvchange", r.shelveArgs(kept)...); err != nil {
-		return fmt.Errorf("mark %s as a snapshot: %w", r.keep.snapshot, err)
-	}
-	return nil
-}
-
-func (r revert) shelveArgs(kept volume) []string {
-	args := []string{"--setactivationskip", "y"}
-	if !kept.readOnly() {
-		args = append(args, "--permission", "r")
-	}
-	wanted := words(tags(*r.Keep))
-	var foreign []string
-	for _, tag := range kept.Tags {
-		if !wanted.has(tag) {
-			foreign = append(foreign, tag)
-		}
-	}
-	args = append(args, flagged("--deltag", foreign)...)
-	args = append(args, flagged("--addtag", wanted)...)
-	return append(args, r.keep.snapshot.String())
-}
-
-func (m *Method) rename(ctx context.Context, from, to name) error {
-	if err := m.change(ctx, "lvrename", from.group, from.volume, to.volume); err != nil {
-		return fmt.Errorf("rename %s to %s: %w", from, to.volume, err)
-	}
-	return nil
-}
-
-func permission(v volume) string {
-	if v.readOnly() {
-		return "r"
-	}
-	return "rw"
-}
-
-func yesNo(yes bool) string {
-	if yes {
-		return "y"
-	}
-	return "n"
 }

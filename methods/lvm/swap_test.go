@@ -21,8 +21,8 @@ type swapCase struct {
 func newSwap(t *testing.T, keep bool) swapCase {
 	t.Helper()
 	f, m := newFake(t)
-	f.volumes["thin"].content = "then"
-	to := fakeTake(t, f, m, "thin", "first")
+	f.volumes["thin"].content, f.volumes["thin"].auto = "then", false
+	to := f.take(t, "thin", "first")
 	f.volumes["thin"].content = "now"
 	c := swapCase{f, m, methods.RevertRequest{To: to, Disk: fakeDisk(f, "thin")}}
 	if keep {
@@ -58,7 +58,7 @@ func (c swapCase) check(t *testing.T, kept string) {
 	if s := f.volumes["ds-first-vda"]; s.content != "then" || !s.skip || s.active || !s.ro {
 		t.Errorf("snapshot: %+v", s)
 	}
-	if o := f.volumes["thin"]; o.content != "then" || !o.active || o.skip || o.ro || !slices.Equal(o.tags, []string{"admin"}) {
+	if o := f.volumes["thin"]; o.content != "then" || !o.active || o.auto || o.skip || o.ro || !slices.Equal(o.tags, []string{"admin"}) {
 		t.Errorf("disk: %+v", o)
 	}
 	if c.req.Keep == nil {
@@ -93,28 +93,35 @@ func TestSwap(t *testing.T) {
 	})
 }
 
-// TestSwapKilled kills a revert at every command, and what repeats it at every command too.
+// TestSwapKilled kills a revert at every command, before or after its work, and what repeats it at every
+// command too.
 func TestSwapKilled(t *testing.T) {
-	const most = 9
+	const most = 10
 	bothKeeps(t, func(t *testing.T, keep bool) {
-		for at := range 4 * most * most {
-			first, second := 1+at/4%most, 1+at/4/most
-			c := newSwap(t, keep)
-			_ = c.run(t, first, at&1 != 0)
-			c.mustHave(t, "now")
-			_ = c.run(t, second, at&2 != 0)
-			if err := c.m.CheckRevert(t.Context(), c.req); err != nil {
-				t.Fatalf("killed at %d and %d: %v", first, second, err)
-			}
-			if err := c.run(t, 0, false); err != nil {
-				t.Fatalf("killed at %d and %d: %v", first, second, err)
-			}
-			c.check(t, "now")
-			if t.Failed() {
-				t.Fatalf("killed at %d and %d (%d)", first, second, at%4)
+		for first := 1; first <= most; first++ {
+			for second := 0; second <= most; second++ {
+				newSwap(t, keep).killed(t, []int{first, second}, (first+second)%2 == 0)
 			}
 		}
 	})
+}
+
+func (c swapCase) killed(t *testing.T, kills []int, early bool) {
+	t.Helper()
+	for _, kill := range kills {
+		_ = c.run(t, kill, early)
+		c.mustHave(t, "now")
+	}
+	if err := c.m.CheckRevert(t.Context(), c.req); err != nil {
+		t.Fatalf("killed at %d: %v", kills, err)
+	}
+	if err := c.run(t, 0, false); err != nil {
+		t.Fatalf("killed at %d: %v", kills, err)
+	}
+	c.check(t, "now")
+	if t.Failed() {
+		t.Fatalf("killed at %d, early %t", kills, early)
+	}
 }
 
 // mustHave checks that the present is somewhere, unless it may go.
@@ -146,7 +153,8 @@ func TestSwapAgain(t *testing.T) {
 
 // TestSwapAfterAbandoned: nobody finished a revert that kept nothing, and the next one keeps.
 func TestSwapAfterAbandoned(t *testing.T) {
-	for kill := 1; kill <= 4; kill++ {
+	const secondRename = 4
+	for kill := 1; kill <= secondRename+1; kill++ {
 		c := newSwap(t, true)
 		keep := c.req.Keep
 		c.req.Keep = nil
@@ -156,7 +164,7 @@ func TestSwapAfterAbandoned(t *testing.T) {
 			t.Fatal(err)
 		}
 		kept := "now"
-		if kill > 2 {
+		if kill >= secondRename {
 			kept = "then"
 		}
 		c.check(t, kept)
@@ -177,7 +185,11 @@ func TestSwapFailureBeforeFirstRenameLeavesNothing(t *testing.T) {
 // TestDropOfKeptInSwap: the present, moved aside and not yet marked, must not be dropped as a snapshot.
 func TestDropOfKeptInSwap(t *testing.T) {
 	c := newSwap(t, true)
-	_ = c.run(t, 2, false)
+	const firstRename = 3
+	_ = c.run(t, firstRename, false)
+	if c.fake.volumes["ds-keep-vda"] == nil {
+		t.Fatal("the present was not moved aside")
+	}
 	if err := c.m.Drop(t.Context(), methods.DropRequest{Ref: *c.req.Keep}); !errors.Is(err, methods.ErrBlocked) {
 		t.Errorf("drop: %v", err)
 	}

@@ -43,7 +43,7 @@ func (m *Method) Prepare(ctx context.Context, refs []methods.Ref) (methods.Prepa
 	if err := m.change(ctx, "lvcreate", append([]string{"--test"}, args...)...); err != nil {
 		return nil, fmt.Errorf("check snapshot %s: %w", t.snapshot, err)
 	}
-	return &prepared{method: m, target: t, args: args, ctx: context.WithoutCancel(ctx)}, nil
+	return &prepared{method: m, target: t, args: args}, nil
 }
 
 func (m *Method) checkTake(ctx context.Context, t target) error {
@@ -68,7 +68,6 @@ type prepared struct {
 	method *Method
 	target target
 	args   []string
-	ctx    context.Context
 	taken  bool
 }
 
@@ -85,7 +84,7 @@ func (p *prepared) Close() error {
 	if !p.taken {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(p.ctx, closeTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
 	_, err := p.method.ask(ctx, "vgcfgbackup", p.target.snapshot.group)
 	if p.target.thin {

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"regexp"
 	"syscall"
+	"time"
 
 	"github.com/domsnap/domsnap/methods"
 	"github.com/domsnap/domsnap/methods/command"
@@ -63,6 +64,22 @@ func (m *Method) group(ctx context.Context, groupName string) (group, error) {
 		return group{}, fmt.Errorf("list volume group %s: %w", groupName, err)
 	}
 	return group{groupName, rows}, nil
+}
+
+// groupWhenClosed reads a volume group, for a while again and again as long as somebody has the volume open: udev
+// looks into every device for a moment after a writer has closed it.
+func (m *Method) groupWhenClosed(ctx context.Context, n name) (group, error) {
+	for end := time.Now().Add(m.patience); ; {
+		g, err := m.group(ctx, n.group)
+		if v, _ := g.find(n.volume); err != nil || !bool(v.Open) || !time.Now().Before(end) {
+			return g, err
+		}
+		select {
+		case <-ctx.Done():
+			return group{}, ctx.Err()
+		case <-time.After(m.patience / 20):
+		}
+	}
 }
 
 var devicePattern = regexp.MustCompile(`^/dev/[A-Za-z0-9+_.:@/-]+$`)

@@ -57,6 +57,7 @@ func (b *bench) hold() *os.Process {
 }
 
 func TestLabWaitsForTheDeadBeforeTheWindow(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, 16*mebibyte)
 	must(t, b.hold().Kill())
 	ref, err := b.method.Plan(t.Context(), methods.PlanRequest{Disk: b.disk, ID: "aaaa"})
@@ -75,6 +76,7 @@ func TestLabWaitsForTheDeadBeforeTheWindow(t *testing.T) {
 }
 
 func TestLabRevertWaitsForTheDead(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, 16*mebibyte)
 	ref := b.take("aaaa")
 	must(t, b.hold().Kill())
@@ -82,6 +84,7 @@ func TestLabRevertWaitsForTheDead(t *testing.T) {
 }
 
 func TestLabSilentClientBlocks(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, 16*mebibyte)
 	b.method.limits.dead = 5 * time.Second
 	ref, err := b.method.Plan(t.Context(), methods.PlanRequest{Disk: b.disk, ID: "aaaa"})
@@ -109,6 +112,7 @@ func (b *bench) letGo(holder *os.Process) {
 }
 
 func TestLabTakeGivenUpLeavesNothing(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, 16*mebibyte)
 	ref, err := b.method.Plan(t.Context(), methods.PlanRequest{Disk: b.disk, ID: "aaaa"})
 	must(t, err)

@@ -12,20 +12,20 @@ import (
 
 // fake is a cluster with one image, which is also every handle of it.
 type fake struct {
-	mu       sync.Mutex
-	found    description
-	by       users
-	needed   []string
-	silence  [][]client // one answer per call, then none
-	diffs    map[[2]string][]extent
-	noDiff   bool
-	missing  bool
-	block    chan struct{} // createSnap waits for it, if set
-	open     int
-	created  []string
-	removed  []string
-	rolled   []string
-	imageErr error
+	mu      sync.Mutex
+	found   description
+	by      users
+	needed  []string
+	silence [][]client // one answer per call, then none
+	diffs   map[[2]string][]extent
+	noDiff  bool
+	missing bool
+	block   chan struct{} // createSnap waits for it, if set
+	onUsers func()
+	open    int
+	created []string
+	removed []string
+	rolled  []string
 }
 
 func (f *fake) connect(methods.RBDImage) (cluster, error) {
@@ -64,10 +64,15 @@ func (f *fake) close() error {
 func (f *fake) describe() (description, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.found, f.imageErr
+	return f.found, nil
 }
 
-func (f *fake) users() (users, error) { return f.by, nil }
+func (f *fake) users() (users, error) {
+	if f.onUsers != nil {
+		f.onUsers()
+	}
+	return f.by, nil
+}
 
 func (f *fake) silent(time.Duration) ([]client, error) {
 	f.mu.Lock()

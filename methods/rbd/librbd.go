@@ -39,7 +39,7 @@ func connect(image methods.RBDImage) (cluster, error) {
 		return nil, err
 	}
 	if err := conn.Connect(); err != nil {
-		return nil, fmt.Errorf("connect to Ceph at %s: %w", monitors(conn), typed(err))
+		return nil, fmt.Errorf("connect to Ceph at %s: %w", monitors(conn), number(err))
 	}
 	ioctx, err := conn.OpenIOContext(image.Pool)
 	if err != nil {
@@ -54,14 +54,14 @@ func connect(image methods.RBDImage) (cluster, error) {
 func configure(image methods.RBDImage) (*rados.Conn, error) {
 	conn, err := newConn(image.User)
 	if err != nil {
-		return nil, fmt.Errorf("set up librados: %w", typed(err))
+		return nil, fmt.Errorf("set up librados: %w", number(err))
 	}
 	if err := readConfig(conn, image); err != nil {
 		return nil, err
 	}
 	for _, s := range settings {
 		if err := conn.SetConfigOption(s.option, s.value); err != nil {
-			return nil, fmt.Errorf("set %s: %w", s.option, typed(err))
+			return nil, fmt.Errorf("set %s: %w", s.option, number(err))
 		}
 	}
 	return conn, nil
@@ -104,22 +104,28 @@ func (c *connection) close() {
 	c.conn.Shutdown()
 }
 
-// typed gives Ceph's error numbers the meaning they have in the contract.
+// typed gives Ceph's answer about a pool, an image or a snapshot the meaning it has in the contract.
 func typed(err error) error {
-	var ceph interface{ ErrorCode() int }
-	if err == nil || !errors.As(err, &ceph) {
-		return err
-	}
-	switch code := syscall.Errno(max(ceph.ErrorCode(), -ceph.ErrorCode())); code {
+	switch err := number(err); err {
 	case syscall.ENOENT:
 		return methods.ErrNotFound
 	case syscall.EEXIST:
 		return methods.ErrExists
 	case syscall.EROFS:
-		return methods.Blockedf("another client has the lock, or the image is a mirror's copy (%v)", code)
+		return methods.Blockedf("another client has the lock, or the image is a mirror's copy (%v)", err)
 	case syscall.EBUSY:
-		return methods.Blockedf("it is in use (%v)", code)
+		return methods.Blockedf("it is in use (%v)", err)
 	default:
-		return code
+		return err
 	}
+}
+
+// number is an error's number, without a meaning in the contract: a keyring or a configuration that does not
+// exist says nothing of the snapshot.
+func number(err error) error {
+	var ceph interface{ ErrorCode() int }
+	if !errors.As(err, &ceph) {
+		return err
+	}
+	return syscall.Errno(max(ceph.ErrorCode(), -ceph.ErrorCode()))
 }

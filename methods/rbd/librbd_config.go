@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 
 	"github.com/ceph/go-ceph/rados"
@@ -20,9 +21,9 @@ const defaultConfig = "/etc/ceph/ceph.conf"
 // readConfig reads the client's configuration, which need not be there if the disk names its monitors.
 func readConfig(conn *rados.Conn, image methods.RBDImage) error {
 	path := cmp.Or(image.Config, defaultConfig)
-	err := typed(conn.ReadConfigFile(path))
+	err := number(conn.ReadConfigFile(path))
 	optional := image.Config == "" && len(image.Monitors) > 0
-	if err != nil && !(optional && errors.Is(err, methods.ErrNotFound)) {
+	if err != nil && !(optional && errors.Is(err, fs.ErrNotExist)) {
 		return fmt.Errorf("read Ceph configuration %s: %w", path, err)
 	}
 	if len(image.Monitors) == 0 {
@@ -30,7 +31,7 @@ func readConfig(conn *rados.Conn, image methods.RBDImage) error {
 	}
 	hosts := strings.Join(image.Monitors, ",")
 	if err := conn.SetConfigOption("mon_host", hosts); err != nil {
-		return fmt.Errorf("set monitors %s: %w", hosts, typed(err))
+		return fmt.Errorf("set monitors %s: %w", hosts, number(err))
 	}
 	return nil
 }

@@ -56,9 +56,8 @@ func (m *Method) Traits() methods.Traits {
 		Name:      Name,
 		Summary:   "snapshot of a Ceph RBD image",
 		BelowQEMU: true,
-		// A group snapshot would be atomic, and costs a second more: it tells all clients of all
-		// images to hold their writes, which the window has done already. Taken one by one and at
-		// once, the images share one round of the monitors.
+		// A group snapshot would be atomic and takes about a second. Taken side by side, single
+		// snapshots need that at most, and the disks are still anyway.
 		Atomic: false,
 	}
 }

@@ -166,6 +166,16 @@ func TestLabMissingPlaces(t *testing.T) {
 	}
 }
 
+func TestLabMissingConfigurationIsNotAMissingSnapshot(t *testing.T) {
+	b := newBench(t, mebibyte)
+	ref := b.take("aaaa")
+	ref.Disk.Source.RBD = &methods.RBDImage{Config: "/nonexistent/ceph.conf"}
+	err := b.method.Drop(t.Context(), methods.DropRequest{Ref: ref})
+	if err == nil || errors.Is(err, methods.ErrNotFound) {
+		t.Fatal(err)
+	}
+}
+
 func TestLabUnreachableClusterIsBounded(t *testing.T) {
 	b := newBench(t, mebibyte)
 	// Nothing listens on port 9: the monitors are refused there.
@@ -191,7 +201,7 @@ func TestLabUnreachableClusterIsBounded(t *testing.T) {
 }
 
 func TestLabEnvironmentDoesNotSteer(t *testing.T) {
-	t.Setenv("CEPH_ARGS", "--mon-host=127.0.0.1:9 --rbd-default-pool=none")
+	t.Setenv("CEPH_ARGS", "--mon-host=127.0.0.1:9 --id=nobody")
 	t.Setenv("CEPH_CONF", "/nonexistent")
 	b := newBench(t, mebibyte)
 	b.take("aaaa")

@@ -23,8 +23,7 @@ func (m *Method) CheckRevert(ctx context.Context, req methods.RevertRequest) (er
 	if err := m.awaitDead(ctx, s); err != nil {
 		return err
 	}
-	_, err = await(ctx, s, func() (struct{}, error) { return struct{}{}, revertible(s.reader, p) })
-	return err
+	return s.do(ctx, func() error { return revertible(s.reader, p) })
 }
 
 // Revert implements methods.Reverter by librbd's rollback, which has the storage clone back the objects that
@@ -39,12 +38,8 @@ func (m *Method) Revert(ctx context.Context, req methods.RevertRequest) (methods
 		return methods.Reverted{}, err
 	}
 	req.Progress.Report(0, req.To.Size)
-	err = m.change(ctx, p, func(s *session) error {
-		if err := revertible(s.reader, p); err != nil {
-			return err
-		}
-		return s.writer.rollBack(p.snap)
-	})
+	look := func(image reader) error { return revertible(image, p) }
+	err = m.change(ctx, p, look, func(image writer) error { return image.rollBack(p.snap) })
 	if err != nil {
 		return methods.Reverted{}, fmt.Errorf("roll back to %s: %w", p, err)
 	}
@@ -77,7 +72,7 @@ func revertible(image reader, p place) error {
 	if size := found.snaps[at].size; size != found.size {
 		return &methods.Blocked{
 			What: fmt.Sprintf("image %s has %d bytes, its snapshot %s has %d", p.RBDImage, found.size, p.snap, size),
-			Hint: fmt.Sprintf("give it back its size first: rbd resize --size %dB %s", size, p.RBDImage),
+			Hint: "give the image back the size of the snapshot with rbd resize",
 		}
 	}
 	by, err := image.users()

@@ -1,6 +1,7 @@
 package rbd
 
 import (
+	"context"
 	"testing"
 
 	"github.com/domsnap/domsnap/methods"
@@ -47,5 +48,17 @@ func TestRevertRefuses(t *testing.T) {
 				t.Fatal("it was rolled back")
 			}
 		})
+	}
+}
+
+func TestRevertGivenUpWhileLookingDoesNotStart(t *testing.T) {
+	s := newStage(t)
+	req := methods.RevertRequest{To: s.taken(), Disk: s.disk}
+	ctx, cancel := context.WithCancel(t.Context())
+	s.onUsers = cancel
+	_, err := s.method.Revert(ctx, req)
+	wantError(t, err, context.Canceled)
+	if len(s.rolled) > 0 {
+		t.Fatal("it was rolled back")
 	}
 }

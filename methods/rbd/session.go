@@ -21,10 +21,7 @@ type session struct {
 // open connects and opens the image: to look at it, and to change it as well if change is set.
 func open(ctx context.Context, m *Method, p place, change bool) (*session, error) {
 	s := &session{place: p}
-	_, err := await(ctx, s, func() (struct{}, error) {
-		return struct{}{}, s.fill(m.connect, change)
-	})
-	if err != nil {
+	if err := s.do(ctx, func() error { return s.fill(m.connect, change) }); err != nil {
 		return nil, errors.Join(err, s.close(m.limits.answer))
 	}
 	return s, nil
@@ -46,8 +43,12 @@ func (s *session) fill(connect connector, change bool) (err error) {
 	return nil
 }
 
-// await returns when the call or the context ends, whichever is first.
-func await[T any](ctx context.Context, s *session, call func() (T, error)) (T, error) {
+// await returns when the call or the context ends, whichever is first. It starts nothing once the context has
+// ended.
+func await[T any](ctx context.Context, s *session, call func() (T, error)) (found T, err error) {
+	if err := ctx.Err(); err != nil {
+		return found, err
+	}
 	type answer struct {
 		value T
 		err   error
@@ -61,9 +62,14 @@ func await[T any](ctx context.Context, s *session, call func() (T, error)) (T, e
 	case a := <-answers:
 		return a.value, a.err
 	case <-ctx.Done():
-		var none T
-		return none, fmt.Errorf("wait for Ceph about %s: %w", s.place.RBDImage, ctx.Err())
+		return found, fmt.Errorf("wait for Ceph about %s: %w", s.place.RBDImage, ctx.Err())
 	}
+}
+
+// do is await for a call whose only answer is its error.
+func (s *session) do(ctx context.Context, call func() error) error {
+	_, err := await(ctx, s, func() (struct{}, error) { return struct{}{}, call() })
+	return err
 }
 
 // close lets go of everything once no call runs any more. When that takes longer than the limit it is an
@@ -104,4 +110,17 @@ func inspect[T any](ctx context.Context, m *Method, p place, look func(reader) (
 	}
 	defer func() { err = errors.Join(err, s.close(m.limits.answer)) }()
 	return await(ctx, s, func() (T, error) { return look(s.reader) })
+}
+
+// change opens an image, looks for what stands in the way, and changes it if there is nothing.
+func (m *Method) change(ctx context.Context, p place, look func(reader) error, act func(writer) error) (err error) {
+	s, err := open(ctx, m, p, true)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.close(m.limits.answer)) }()
+	if err := s.do(ctx, func() error { return look(s.reader) }); err != nil {
+		return err
+	}
+	return s.do(ctx, func() error { return act(s.writer) })
 }

@@ -68,20 +68,21 @@ type ready struct {
 	limits  limits
 }
 
-// Take implements methods.Prepared. The monitors number the snapshot, and they decide together at most once
-// in a second: it takes 50 ms when they had been idle, and up to 1 s otherwise.
+// Take implements methods.Prepared. The monitors number the snapshot, and they decide about once in a second
+// (paxos_propose_interval): it takes some 50 ms when they have been idle, and up to 1 s otherwise, whoever has
+// the image open. Snapshots taken side by side share one decision.
 //
 // When the context ends first, the snapshot may still be made, here or by the client that has the lock. It is
 // then removed again by the same call, before the session can be closed. Only a process that dies in between
 // leaves it to Drop.
 func (r *ready) Take(ctx context.Context) error {
 	s := r.session
-	_, err := await(ctx, s, func() (struct{}, error) {
+	err := s.do(ctx, func() error {
 		err := s.writer.createSnap(s.place.snap)
 		if err == nil && ctx.Err() != nil {
 			err = errors.Join(ctx.Err(), s.writer.removeSnap(s.place.snap))
 		}
-		return struct{}{}, err
+		return err
 	})
 	if err != nil {
 		return fmt.Errorf("take snapshot %s: %w", s.place, err)

@@ -41,6 +41,8 @@ type Intent struct {
 	Moving []string      `json:"moving,omitempty"`
 	// Safety is the id of the safety snapshot.
 	Safety string `json:"safety,omitempty"`
+	// Renamed are the disks of other snapshots as they will be recorded after a delete.
+	Renamed []methods.Ref `json:"renamed,omitempty"`
 	// Disks are the disks of a revert as they were when it began.
 	Disks []methods.Disk `json:"disks,omitempty"`
 	// Whole says that a revert covers all disks of the snapshot.

@@ -11,6 +11,14 @@ write_qemu_conf() {
 	CONF
 }
 
+# unlayer_guest moves the guest's kernel from hostfs to memory. libvirt opens it for writing to lock it, at which the
+# host's overlayfs copies it; where that takes longer than a timer tick UML interrupts and restarts it for ever.
+unlayer_guest() {
+	local dir=/usr/share/domsnap-lab
+	mkdir -p /run/lab-guest
+	cp "$dir"/* /run/lab-guest/ && mount --bind /run/lab-guest "$dir"
+}
+
 start_libvirt() {
 	write_qemu_conf
 	virtlogd -d && libvirtd -d

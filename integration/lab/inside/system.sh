@@ -1,5 +1,6 @@
 # shellcheck shell=bash
 # What every Linux system needs before anything else: mounts, names, devices, modules.
+declare run
 
 mount_basics() {
 	mount -t sysfs sys /sys

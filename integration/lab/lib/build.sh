@@ -3,6 +3,7 @@
 
 readonly cache=${DOMSNAP_LAB_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/domsnap-lab}
 readonly build_mib=4096
+declare here root
 
 # root_key prints the key of the root that these files describe.
 root_key() {
@@ -13,12 +14,13 @@ packages() {
 	grep -v '^#' "$here/root/packages" | grep . | paste -sd,
 }
 
-# bootstrap DIR makes a root. What apt fetched stays in the cache for the next one.
+# bootstrap DIR makes a root. What apt fetched stays in the cache for the next one. The mount namespace takes away
+# what mmdebstrap has mounted when it is killed.
 bootstrap() {
 	local settings=$1.apt.conf
 	mirror_settings >"$settings"
 	mkdir -p "$cache/archives"
-	mirror_sources | mmdebstrap --variant=apt --include="$(packages)" --aptopt="$settings" \
+	mirror_sources | unshare --mount mmdebstrap --variant=apt --include="$(packages)" --aptopt="$settings" \
 		--dpkgopt=force-unsafe-io --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
 		--skip=cleanup/apt,download/empty \
 		--setup-hook="'$here/root/prepare' \"\$1\" '$cache/archives'" \

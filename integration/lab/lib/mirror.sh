@@ -3,6 +3,7 @@
 
 # mirror_uri prints the first Debian archive (not the security one) apt is set up for.
 mirror_uri() {
+	# shellcheck disable=SC2016 # apt expands these
 	apt-get indextargets --format '$(ORIGIN) $(REPO_URI)' 'Identifier: Packages' |
 		awk '$1 == "Debian" && $2 !~ /security/ { print $2; exit }'
 }

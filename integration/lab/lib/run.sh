@@ -4,6 +4,10 @@
 
 readonly lab_mib=${DOMSNAP_LAB_MEMORY:-6144}
 
+# What "lab" has read from its arguments, and where the root is mounted.
+declare -a shares pairs
+declare here mnt
+
 # in_namespaces FUNCTION runs "lab FUNCTION" in the namespaces. The chain of parent-death signals ends it even
 # when this shell is killed outright; unshare itself holds SIGTERM off, hence the traps.
 in_namespaces() {
@@ -18,7 +22,7 @@ in_namespaces() {
 	return "$code"
 }
 
-# mount_root mounts a fresh overlay over the pristine root and prints nothing; the root is at $mnt then.
+# mount_root BASE mounts a fresh overlay over the pristine root and sets mnt to it.
 mount_root() {
 	local base=$1
 	mnt=/run/domsnap-lab
@@ -34,7 +38,6 @@ mount_root() {
 # share DIR[:ro] makes a folder of the host visible at the same path.
 share() {
 	local dir=${1%:ro}
-	[[ -d $dir ]] || die "share $dir: no such directory"
 	[[ $dir != *[,$'\n']* ]] || die "share $dir: hostfs takes no comma or line end in a path"
 	mkdir -p "$mnt$dir"
 	mount --rbind "$dir" "$mnt$dir"

@@ -1,0 +1,101 @@
+//go:build lab
+
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/domsnap/domsnap/integration/lab"
+	"github.com/domsnap/domsnap/orchestrator"
+)
+
+// record is where the writer keeps its last number on a disk: one block of a file that is on the disk already, so that
+// a reader needs no file system journal to find it.
+const record = "record"
+
+// writer counts, for ever, first on disk A and then on disk B; each number is on the disk before the next is written.
+const writer = `
+for d in vda vdb; do dd if=/dev/zero of=/mnt/$d/record bs=4096 count=1 2>/dev/null; done; sync
+n=0; while :; do n=$((n+1)); for d in vda vdb; do
+printf '%08d\n' $n | dd of=/mnt/$d/record conv=notrunc,fsync 2>/dev/null; done; done >/dev/null 2>&1 &
+echo $! >/run/writer.pid`
+
+// TestOneInstant: whatever the storages, all disks of a snapshot show the same instant. A disk that is written after
+// another never shows a later number, nor one that lags by two.
+func TestOneInstant(t *testing.T) {
+	for _, pair := range [][]lab.Disk{
+		{{Kind: lab.QcowFile}, {Kind: lab.ThinLV}},
+		{{Kind: lab.ThickLV}, {Kind: lab.QcowFile}},
+		{{Kind: lab.RBD}, {Kind: lab.BtrfsSubvol}},
+	} {
+		t.Run(fmt.Sprint(pair[0].Kind, "-", pair[1].Kind), func(t *testing.T) { oneInstant(t, pair) })
+	}
+}
+
+func oneInstant(t *testing.T, pair []lab.Disk) {
+	m := startMachine(t, pair)
+	_, err := m.Control(context.Background(), writer)
+	check(t, err)
+	for i := range 3 {
+		m.checkInstant(fmt.Sprintf("frozen%d", i), "filesystem")
+	}
+	check(t, m.StopAgent(context.Background()))
+	for i := range 2 {
+		m.checkInstant(fmt.Sprintf("paused%d", i), "crash")
+	}
+	check(t, m.StartAgent(context.Background()))
+	_, err = m.Control(context.Background(), "kill $(cat /run/writer.pid)")
+	check(t, err)
+	m.deleteEverything()
+}
+
+// checkInstant takes a snapshot and compares the writer's numbers in it.
+func (m *machine) checkInstant(name, level string) {
+	m.t.Helper()
+	before := m.number("vda")
+	s := m.p.create(m.Name(), name)
+	if s.Consistency.Level != level {
+		m.t.Errorf("%s: level %s, want %s: %+v", name, s.Consistency.Level, level, s.Consistency)
+	}
+	a, b := numberIn(m.t, s.Disks[0]), numberIn(m.t, s.Disks[1])
+	if b > a || a > b+1 {
+		m.t.Errorf("%s: disk A shows %d, disk B shows %d", name, a, b)
+	}
+	if a < before {
+		m.t.Errorf("%s: it shows %d, and %d was on the disk before", name, a, before)
+	}
+	m.t.Logf("%s: A %d, B %d, frozen %d ms, paused %d ms", name, a, b, s.Consistency.FrozenMS, s.Consistency.PausedMS)
+}
+
+// number is what the guest has on its disk now.
+func (m *machine) number(target string) int {
+	m.t.Helper()
+	text, err := m.Control(context.Background(), "head -c 8 /mnt/"+target+"/"+record)
+	check(m.t, err)
+	return toNumber(m.t, text)
+}
+
+// numberIn reads the number out of a snapshot without mounting it.
+func numberIn(t *testing.T, d orchestrator.SnapshotDisk) int {
+	t.Helper()
+	return toNumber(t, tool(t, "debugfs", "-R", "cat /"+record, rawCopy(t, d)))
+}
+
+func toNumber(t *testing.T, text string) int {
+	t.Helper()
+	n, err := strconv.Atoi(strings.TrimLeft(strings.TrimSpace(strings.Trim(text, "\x00"))[:8], "0"))
+	check(t, err)
+	return n
+}
+
+// deleteEverything leaves the storages as they were.
+func (m *machine) deleteEverything() {
+	m.t.Helper()
+	for _, s := range m.p.list(m.Name()) {
+		m.p.delete(m.Name(), s.Name)
+	}
+}

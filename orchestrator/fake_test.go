@@ -1,0 +1,176 @@
+package orchestrator_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/domsnap/domsnap/orchestrator"
+	"github.com/domsnap/domsnap/quiesce/quiescetest"
+	"github.com/domsnap/domsnap/xmlspec"
+)
+
+// fakeHost is a hypervisor with one domain and one storage pool.
+type fakeHost struct {
+	domain  *fakeDomain
+	volumes map[string]xmlspec.DiskSource
+}
+
+func (h *fakeHost) Domain(_ context.Context, name string) (orchestrator.Domain, error) {
+	if name != h.domain.name && name != h.domain.uuid {
+		return nil, orchestrator.NotFoundf("there is no domain %q", name)
+	}
+	return h.domain, nil
+}
+
+func (h *fakeHost) Volume(_ context.Context, pool, name string) (xmlspec.DiskSource, error) {
+	source, ok := h.volumes[pool+"/"+name]
+	if !ok {
+		return source, orchestrator.NotFoundf("there is no volume %q in pool %q", name, pool)
+	}
+	return source, nil
+}
+
+// fakeDomain is a domain whose definition is a list of <disk> elements and whose CPUs and agent are a
+// quiescetest.Guest.
+type fakeDomain struct {
+	*quiescetest.Guest
+	name, uuid string
+
+	mu         sync.Mutex
+	on         bool
+	transient  bool
+	disks      []fakeDisk
+	metadata   string
+	uncovered  bool
+	writeFails func() error
+	startFails error
+	offFails   error
+}
+
+// fakeDisk is a <disk>; extra are further elements, as <readonly/>.
+type fakeDisk struct {
+	target, device, file, cache, extra string
+	// source replaces the whole <source> and type, as for a volume.
+	kind, source string
+}
+
+func (d fakeDisk) xml() string {
+	kind, source := d.kind, d.source
+	if kind == "" {
+		kind, source = "file", fmt.Sprintf("<source file='%s'/>", d.file)
+	}
+	device := d.device
+	if device == "" {
+		device = "disk"
+	}
+	cache := ""
+	if d.cache != "" {
+		cache = fmt.Sprintf(" cache='%s'", d.cache)
+	}
+	return fmt.Sprintf("<disk type='%s' device='%s'><driver name='qemu' type='raw'%s/>%s<target dev='%s' bus='virtio'/>%s</disk>",
+		kind, device, cache, source, d.target, d.extra)
+}
+
+func (d *fakeDomain) xml() string {
+	var disks strings.Builder
+	for _, disk := range d.disks {
+		disks.WriteString(disk.xml())
+	}
+	return fmt.Sprintf("<domain type='kvm'><name>%s</name><uuid>%s</uuid><devices>%s</devices></domain>",
+		d.name, d.uuid, disks.String())
+}
+
+// edit changes the domain as its administrator would.
+func (d *fakeDomain) edit(change func(*fakeDomain)) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	change(d)
+}
+
+func (d *fakeDomain) Describe(ctx context.Context) (*orchestrator.Description, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	parsed, err := xmlspec.ParseDomain(d.xml())
+	if err != nil {
+		return nil, err
+	}
+	return &orchestrator.Description{Domain: *parsed, State: d.state(), Persistent: !d.transient}, nil
+}
+
+func (d *fakeDomain) state() orchestrator.State {
+	if !d.on {
+		return orchestrator.Shutoff
+	}
+	if _, paused := d.State(); paused {
+		return orchestrator.Paused
+	}
+	return orchestrator.Running
+}
+
+func (d *fakeDomain) Metadata(context.Context) (string, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.metadata, nil
+}
+
+func (d *fakeDomain) SetMetadata(ctx context.Context, text string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if d.writeFails != nil {
+		if err := d.writeFails(); err != nil {
+			return err
+		}
+	}
+	d.metadata = text
+	return nil
+}
+
+func (d *fakeDomain) CoveredDisks(context.Context) (int, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.uncovered {
+		return 0, nil
+	}
+	return len(d.disks), nil
+}
+
+// Start implements orchestrator.Power. As with libvirt, a domain that is on cannot be started.
+func (d *fakeDomain) Start(ctx context.Context, paused bool) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := errors.Join(ctx.Err(), d.startFails); err != nil {
+		return err
+	}
+	if d.on {
+		return errors.New("domain is already running")
+	}
+	d.on = true
+	d.SetState(0, paused)
+	return nil
+}
+
+// PowerOff implements orchestrator.Power. A transient domain would be gone; no test gets that far.
+func (d *fakeDomain) PowerOff(ctx context.Context) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := errors.Join(ctx.Err(), d.offFails); err != nil {
+		return err
+	}
+	d.on = false
+	d.SetState(0, false)
+	return nil
+}
+
+var (
+	_ orchestrator.Hypervisor = (*fakeHost)(nil)
+	_ orchestrator.Domain     = (*fakeDomain)(nil)
+)
