@@ -104,7 +104,12 @@ func (f *fakeLVM) change(tool string, flags map[string][]string, rest []string) 
 	}
 	switch tool {
 	case "lvcreate":
+		if flags["--snapshot"] == nil {
+			return f.allocate(flags)
+		}
 		return f.create(flags, strings.TrimPrefix(rest[0], "vg/"))
+	case "lvconvert":
+		return f.convert(strings.TrimPrefix(rest[0], "vg/"), strings.TrimPrefix(rest[1], "vg/"))
 	case "lvrename":
 		return f.rename(rest[1], rest[2])
 	case "lvremove":
@@ -137,6 +142,27 @@ func (f *fakeLVM) create(flags map[string][]string, originName string) error {
 		v.layout, v.data = "linear", "0.00"
 	}
 	f.volumes[object] = v
+	return nil
+}
+
+// allocate makes a plain volume.
+func (f *fakeLVM) allocate(flags map[string][]string) error {
+	object := flags["--name"][0]
+	if f.volumes[object] != nil {
+		return fmt.Errorf("%s already exists", object)
+	}
+	size, err := strconv.ParseInt(strings.TrimSuffix(flags["--size"][0], "b"), 10, 64)
+	f.volumes[object] = &fakeVolume{size: size, layout: "linear", tags: flags["--addtag"], auto: true, active: true}
+	return err
+}
+
+// convert makes a plain volume the snapshot of another one.
+func (f *fakeLVM) convert(origin, store string) error {
+	v := f.volumes[store]
+	if v == nil || f.volumes[origin] == nil || v.origin != "" {
+		return fmt.Errorf("cannot make %s a snapshot of %s", store, origin)
+	}
+	v.origin, v.active, v.data = origin, true, "0.00"
 	return nil
 }
 
@@ -232,9 +258,9 @@ func (f *fakeLVM) report(key string, rows []map[string]string) []byte {
 }
 
 var valueFlags = []string{"--reportformat", "--units", "--options", "--permission", "--autobackup", "--config", "--devices",
-	"--setactivationskip", "--size", "--chunksize", "--name", "--addtag", "--deltag", "--activate", "--setautoactivation", "--monitor"}
+	"--setactivationskip", "--size", "--chunksize", "--name", "--addtag", "--deltag", "--zero", "--wipesignatures", "--activate", "--setautoactivation", "--monitor"}
 
-var bareFlags = []string{"--binary", "--nosuffix", "--snapshot", "--test", "--noudevsync", "--force", "--ignoreactivationskip"}
+var bareFlags = []string{"--binary", "--nosuffix", "--snapshot", "--test", "--noudevsync", "--force", "--ignoreactivationskip", "--yes"}
 
 // parseArgs takes arguments apart as LVM would. A flag it does not know is under its own name in the rest.
 func parseArgs(args []string) (map[string][]string, []string) {

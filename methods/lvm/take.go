@@ -11,9 +11,9 @@ import (
 	"github.com/domsnap/domsnap/methods"
 )
 
-// quick leaves out of lvcreate what can follow: starting the monitor, and (by --autobackup) the copy of the
-// metadata. Those are for prepared.Close.
-const quick = "activation/monitoring=0"
+// quick leaves out of an act what can follow: starting the monitor, and the copy of the metadata. Those are for
+// prepared.Close.
+const quick = "activation/monitoring=0 backup/backup=0 backup/archive=0"
 
 // closeTimeout is for work after the window, which nothing depends on.
 const closeTimeout = time.Minute
@@ -23,7 +23,8 @@ func (m *Method) Take(ctx context.Context, ref methods.Ref) error {
 	return methods.TakeNow(ctx, m, ref)
 }
 
-// Prepare finds out everything that lvcreate would have to look for, and has LVM check the command.
+// Prepare finds out everything that the act would have to look for. For a thick snapshot it also makes the volume
+// that will keep what the origin overwrites: the room for it is taken and its header cleared before anybody waits.
 func (m *Method) Prepare(ctx context.Context, refs []methods.Ref) (methods.Prepared, error) {
 	if len(refs) != 1 {
 		return nil, fmt.Errorf("prepare %d logical volumes: want one at a time", len(refs))
@@ -39,11 +40,34 @@ func (m *Method) Prepare(ctx context.Context, refs []methods.Ref) (methods.Prepa
 	if err != nil {
 		return nil, err
 	}
-	args := createArgs(t, refs[0], paths)
-	if err := m.change(ctx, "lvcreate", append([]string{"--test"}, args...)...); err != nil {
-		return nil, fmt.Errorf("check snapshot %s: %w", t.snapshot, err)
+	p := &prepared{method: m, target: t, tool: "lvcreate", args: thinArgs(t, refs[0], paths)}
+	if t.thin {
+		return p, p.rehearse(ctx)
 	}
-	return &prepared{method: m, target: t, args: args}, nil
+	p.tool, p.args = "lvconvert", thickArgs(t, paths)
+	return p, m.makeStore(ctx, t, refs[0])
+}
+
+// rehearse has LVM check the command without doing it.
+func (p *prepared) rehearse(ctx context.Context) error {
+	if err := p.method.change(ctx, p.tool, append([]string{"--test"}, p.args...)...); err != nil {
+		return fmt.Errorf("check snapshot %s: %w", p.target.snapshot, err)
+	}
+	return nil
+}
+
+// makeStore makes the volume that becomes the snapshot.
+func (m *Method) makeStore(ctx context.Context, t target, ref methods.Ref) error {
+	args := []string{"--yes", "--zero", "y", "--wipesignatures", "y", "--size", strconv.FormatInt(ref.Reserve, 10) + "b",
+		"--name", t.snapshot.volume}
+	args = append(append(args, flagged("--addtag", tags(ref))...), t.snapshot.group)
+	if err := m.change(ctx, "lvcreate", args...); err != nil {
+		return fmt.Errorf("make room for snapshot %s: %w", t.snapshot, err)
+	}
+	if err := m.change(ctx, "lvchange", "--activate", "n", t.snapshot.String()); err != nil {
+		return fmt.Errorf("make room for snapshot %s: %w", t.snapshot, err)
+	}
+	return nil
 }
 
 func (m *Method) checkTake(ctx context.Context, t target) error {
@@ -64,52 +88,65 @@ func (m *Method) checkTake(ctx context.Context, t target) error {
 	return nil
 }
 
+// prepared is one command that only has to be run.
 type prepared struct {
 	method *Method
 	target target
+	tool   string
 	args   []string
 	taken  bool
 }
 
 func (p *prepared) Take(ctx context.Context) error {
-	if err := p.method.change(ctx, "lvcreate", p.args...); err != nil {
+	if err := p.method.change(ctx, p.tool, p.args...); err != nil {
 		return fmt.Errorf("take snapshot %s: %w", p.target.snapshot, err)
 	}
 	p.taken = true
 	return nil
 }
 
-// Close makes good what lvcreate left out. Nothing is monitored of a thin snapshot; its pool was before.
+// Close makes good what the act left out. Nothing is monitored of a thin snapshot; its pool was before.
 func (p *prepared) Close() error {
 	if !p.taken {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
-	_, err := p.method.ask(ctx, "vgcfgbackup", p.target.snapshot.group)
 	if p.target.thin {
-		return err
+		return p.method.backUp(ctx, p.target)
 	}
+	sealed := p.method.change(ctx, "lvchange", "--permission", "r", p.target.snapshot.String())
 	_, monitored := p.method.ask(ctx, "lvchange", "--monitor", "y", p.target.snapshot.String())
-	return errors.Join(err, monitored)
+	return errors.Join(sealed, monitored, p.method.backUp(ctx, p.target))
 }
 
-// createArgs is the whole command. A thin snapshot stays inactive, so lvcreate need not wait for udev. A thick
-// one moves devices about under the origin, and must: without udev the origin's own node in /dev/mapper
-// would be replaced, owner and all.
-func createArgs(t target, ref methods.Ref, paths []string) []string {
-	args := []string{"--snapshot", "--permission", "r", "--autobackup", "n", "--config", quick}
-	for _, p := range paths {
-		args = append(args, "--devices", p)
-	}
-	if t.thin {
-		args = append(args, "--setactivationskip", "y", "--noudevsync")
-	} else {
-		args = append(args, "--size", strconv.FormatInt(ref.Reserve, 10)+"b", "--chunksize", strconv.Itoa(cowChunk)+"b")
-	}
+func (m *Method) backUp(ctx context.Context, t target) error {
+	_, err := m.ask(ctx, "vgcfgbackup", t.snapshot.group)
+	return err
+}
+
+// thinArgs is an lvcreate. A thin snapshot stays inactive, so it need not wait for udev.
+func thinArgs(t target, ref methods.Ref, paths []string) []string {
+	args := append([]string{"--snapshot", "--permission", "r", "--setactivationskip", "y"}, quickly(paths)...)
 	args = append(args, "--name", t.snapshot.volume)
 	args = append(args, flagged("--addtag", tags(ref))...)
 	return append(args, t.origin.String())
+}
+
+// thickArgs is an lvconvert of the store into a snapshot. The store is cleared already, so no device node has to be
+// there before the command goes on, and it need not wait for udev, which makes the nodes as always.
+func thickArgs(t target, paths []string) []string {
+	args := append([]string{"--yes", "--snapshot", "--zero", "n", "--chunksize", strconv.Itoa(cowChunk) + "b"}, quickly(paths)...)
+	return append(args, t.origin.String(), t.snapshot.String())
+}
+
+// quickly are the flags of an act: look at these physical volumes only, and wait for nobody.
+func quickly(paths []string) []string {
+	args := []string{"--noudevsync", "--config", quick}
+	for _, p := range paths {
+		args = append(args, "--devices", p)
+	}
+	return args
 }
 
 var (

@@ -69,7 +69,7 @@ type ready struct {
 }
 
 // Take implements methods.Prepared. The monitors number the snapshot, and they decide about once in a second
-// (paxos_propose_interval): it takes some 50 ms when they have been idle, and up to 1 s otherwise, whoever has
+// (paxos_propose_interval): it takes 50 to 500 ms when they have been idle, else up to 1 s, whoever has
 // the image open. Snapshots taken side by side share one decision.
 //
 // When the context ends first, the snapshot may still be made, here or by the client that has the lock. It is
