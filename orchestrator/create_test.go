@@ -167,7 +167,7 @@ func TestCreateGivesUpWhenTheGuestIsHeldTooLong(t *testing.T) {
 
 func TestCreateWithoutAGuardianHoldsNobody(t *testing.T) {
 	r := newRig(t)
-	r.Config.Guardian = func(context.Context, methods.Domain, *os.File) (orchestrator.GuardianProcess, error) {
+	r.Guardian = func(context.Context, methods.Domain, *os.File) (orchestrator.GuardianProcess, error) {
 		return nil, errPlanned
 	}
 	r.Orchestrator = orchestrator.New(r.Config)

@@ -28,16 +28,18 @@ func (o *Orchestrator) Recover(ctx context.Context, domain string) ([]Recovered,
 		}
 	}
 	list := []Recovered{}
+	var errs []error
 	for _, name := range names {
 		did, err := o.recoverOne(ctx, name)
 		if err != nil {
-			return list, err
+			// One domain that cannot be helped now is no reason to leave the others.
+			errs = append(errs, fmt.Errorf("recover %s: %w", name, err))
 		}
 		if did != nil {
 			list = append(list, *did)
 		}
 	}
-	return list, nil
+	return list, errors.Join(errs...)
 }
 
 func (o *Orchestrator) recoverOne(ctx context.Context, name string) (_ *Recovered, err error) {

@@ -85,9 +85,15 @@ func (g *guard) finish(ctx context.Context) error {
 	}
 	g.holds[HoldFreeze] = true
 	for end := time.Now().Add(lateWatch); time.Now().Before(end); time.Sleep(PingTimeout) {
-		err = g.once(ctx)
+		err = g.onceBounded(ctx)
 	}
 	return err
+}
+
+func (g *guard) onceBounded(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, PingTimeout)
+	defer cancel()
+	return g.once(ctx)
 }
 
 // letGo tries until the guest is let go. Each try has a connection of its own, so that a daemon that was

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"syscall"
+	"time"
 )
 
 // Process is a guardian in a process of its own.
@@ -15,6 +16,9 @@ type Process struct {
 	cmd  *exec.Cmd
 	tell *os.File
 }
+
+// startTimeout is how long a guardian may take to get ready.
+const startTimeout = 10 * time.Second
 
 // The files a guardian is started with.
 const (
@@ -43,10 +47,35 @@ func StartGuardian(cmd *exec.Cmd, inherit ...*os.File) (*Process, error) {
 		return nil, errors.Join(fmt.Errorf("start the guardian: %w", err), tell.Close())
 	}
 	p := &Process{cmd: cmd, tell: tell}
-	if line, _ := bufio.NewReader(ready).ReadString('\n'); line != lineReady+"\n" {
-		return nil, errors.Join(errNotReady, p.Dismiss())
+	if err := awaitReady(ready); err != nil {
+		return nil, errors.Join(err, p.kill())
 	}
 	return p, nil
+}
+
+// awaitReady waits for the guardian's word, but not for ever: its connection to the hypervisor may hang.
+func awaitReady(ready *os.File) error {
+	if err := ready.SetReadDeadline(time.Now().Add(startTimeout)); err != nil {
+		return fmt.Errorf("bound the guardian's start: %w", err)
+	}
+	line, err := bufio.NewReader(ready).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("%w: %w", errNotReady, err)
+	}
+	if line != lineReady+"\n" {
+		return errNotReady
+	}
+	return nil
+}
+
+// kill ends a guardian that never got ready, and so holds nobody.
+func (p *Process) kill() error {
+	err := errors.Join(p.tell.Close(), p.cmd.Process.Kill())
+	var exit *exec.ExitError
+	if wait := p.cmd.Wait(); wait != nil && !errors.As(wait, &exit) {
+		err = errors.Join(err, wait)
+	}
+	return err
 }
 
 // GuardianPipes are the ends that StartGuardian gave to this process, which is a guardian.

@@ -20,7 +20,7 @@ type Lineage struct {
 	// Strayed are the disks that were reverted by themselves and so derive from another snapshot.
 	Strayed   []Position        `xml:"strayed"`
 	Layouts   []layout          `xml:"layout"`
-	Snapshots []LineageSnapshot `xml:"snapshot"`
+	Snapshots []LineageSnapshot `xml:"s"`
 }
 
 // Position is where one disk's present comes from.
@@ -29,7 +29,8 @@ type Position struct {
 	Snapshot string `xml:"id,attr"`
 }
 
-// LineageSnapshot is one snapshot as it is recorded.
+// LineageSnapshot is one snapshot as it is recorded. What is the same for most snapshots of a domain is written with
+// their layout.
 type LineageSnapshot struct {
 	ID     string `xml:"id,attr"`
 	Name   string `xml:"name,attr"`
@@ -41,12 +42,12 @@ type LineageSnapshot struct {
 	// Reason says, for people, why the state is what it is.
 	Reason      string `xml:"reason,omitempty"`
 	Description string `xml:"description,omitempty"`
-	Level       string `xml:"level,attr"`
-	HeldBy      string `xml:"held,attr,omitempty"`
+	Level       string `xml:"-"`
+	HeldBy      string `xml:"-"`
 	FrozenMS    int64  `xml:"frozen,attr,omitempty"`
 	PausedMS    int64  `xml:"paused,attr,omitempty"`
-	Frozen      int    `xml:"fsfrozen,attr,omitempty"`
-	Thawed      int    `xml:"fsthawed,attr,omitempty"`
+	Frozen      int    `xml:"-"`
+	Thawed      int    `xml:"-"`
 	// Skipped says which disks were left out, and why.
 	Skipped []string      `xml:"skipped"`
 	Disks   []LineageDisk `xml:"-"`
@@ -81,11 +82,15 @@ type LineageRBD struct {
 	Monitors  []string `xml:"monitor"`
 }
 
-// layout is the disks of snapshots that differ in their ids only: "{id}" stands for the snapshot's own id,
-// "{parent}" for its parent's. Nearly all snapshots of a domain share one, so a snapshot costs one element.
+// layout is what snapshots have in common that differ in their ids and times only: "{id}" stands for the snapshot's own
+// id, "{parent}" for its parent's. Nearly all snapshots of a domain share one, so a snapshot costs one small element.
 type layout struct {
-	N     int           `xml:"n,attr"`
-	Disks []LineageDisk `xml:"disk"`
+	N      int           `xml:"n,attr"`
+	Level  string        `xml:"level,attr"`
+	HeldBy string        `xml:"held,attr,omitempty"`
+	Frozen int           `xml:"fsfrozen,attr,omitempty"`
+	Thawed int           `xml:"fsthawed,attr,omitempty"`
+	Disks  []LineageDisk `xml:"disk"`
 }
 
 // ParseLineage reads what Marshal wrote. An empty text is an empty lineage.
@@ -111,17 +116,18 @@ func (l *Lineage) Marshal() (string, error) {
 }
 
 func (l *Lineage) expand() error {
-	byNumber := make(map[int][]LineageDisk, len(l.Layouts))
+	byNumber := make(map[int]layout, len(l.Layouts))
 	for _, lay := range l.Layouts {
-		byNumber[lay.N] = lay.Disks
+		byNumber[lay.N] = lay
 	}
 	for i := range l.Snapshots {
 		s := &l.Snapshots[i]
-		disks, ok := byNumber[s.Layout]
+		lay, ok := byNumber[s.Layout]
 		if !ok {
 			return fmt.Errorf("read lineage: snapshot %s names layout %d, which is not there", s.ID, s.Layout)
 		}
-		s.Disks = s.fill(disks)
+		s.Level, s.HeldBy, s.Frozen, s.Thawed = lay.Level, lay.HeldBy, lay.Frozen, lay.Thawed
+		s.Disks = s.fill(lay.Disks)
 	}
 	return nil
 }
@@ -131,29 +137,29 @@ func (l *Lineage) compact() {
 	seen := map[string]int{}
 	for i := range l.Snapshots {
 		s := &l.Snapshots[i]
-		disks := s.strip()
-		key := fmt.Sprintf("%+v", layoutKey(disks))
+		lay := layout{Level: s.Level, HeldBy: s.HeldBy, Frozen: s.Frozen, Thawed: s.Thawed, Disks: s.strip()}
+		key := lay.key()
 		n, ok := seen[key]
 		if !ok {
 			n = len(l.Layouts) + 1
-			seen[key] = n
-			l.Layouts = append(l.Layouts, layout{N: n, Disks: disks})
+			seen[key], lay.N = n, n
+			l.Layouts = append(l.Layouts, lay)
 		}
 		s.Layout = n
 	}
 }
 
-// layoutKey replaces pointers by what they point to, so that equal layouts print the same.
-func layoutKey(disks []LineageDisk) []any {
-	key := make([]any, 0, 2*len(disks))
-	for _, d := range disks {
+// key is the same text for equal layouts: pointers are replaced by what they point to.
+func (l layout) key() string {
+	key := []any{l.Level, l.HeldBy, l.Frozen, l.Thawed}
+	for _, d := range l.Disks {
 		if d.RBD != nil {
 			key = append(key, *d.RBD)
 			d.RBD = nil
 		}
 		key = append(key, d)
 	}
-	return key
+	return fmt.Sprintf("%#v", key)
 }
 
 func (s *LineageSnapshot) strip() []LineageDisk {

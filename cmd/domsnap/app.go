@@ -44,6 +44,8 @@ func newApp(ui *ui) *cli.App {
 		HideHelpCommand:        true,
 		EnableBashCompletion:   true,
 		UseShortOptionHandling: true,
+		// A --diskspec has commas of its own.
+		DisableSliceFlagSeparator: true,
 	}
 }
 

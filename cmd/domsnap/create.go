@@ -80,7 +80,7 @@ func create(ctx context.Context, o *orchestrator.Orchestrator, c *cli.Context, o
 
 func held(c orchestrator.Consistency) string {
 	switch {
-	case c.FrozenMS > 0:
+	case c.FilesystemsFrozen > 0:
 		return fmt.Sprintf("%d file systems frozen for %d ms", c.FilesystemsFrozen, c.FrozenMS)
 	case c.PausedMS > 0:
 		return fmt.Sprintf("guest paused for %d ms", c.PausedMS)

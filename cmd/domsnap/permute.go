@@ -13,16 +13,22 @@ func permute(app *cli.App, args []string) []string {
 	if len(args) == 0 || slices.Contains(args, "--generate-bash-completion") {
 		return args
 	}
-	p := permuter{global: app.Flags}
+	p := permuter{global: append([]cli.Flag{cli.VersionFlag}, app.Flags...)}
 	rest := args[1:]
 	for len(rest) > 0 {
 		rest = p.take(app, rest)
 	}
 	out := append([]string{args[0]}, p.globals...)
 	if p.command == "" {
-		return append(out, p.arguments...)
+		return append(append(out, p.unknown...), p.arguments...)
 	}
-	out = append(append(out, p.command), p.options...)
+	// What nobody knows is left to the command, so that how to complain about it is read before.
+	options := slices.Concat(p.unknown, p.options)
+	out = append(append(out, p.command), options...)
+	if slices.Contains(options, "--help") || slices.Contains(options, "-h") {
+		// The library would take an argument for a topic.
+		return out
+	}
 	return append(append(out, "--"), p.arguments...)
 }
 
@@ -30,7 +36,7 @@ type permuter struct {
 	global, own []cli.Flag
 	command     string
 
-	globals, options, arguments []string
+	globals, unknown, options, arguments []string
 }
 
 // take sorts the first word, and the value that belongs to it.
@@ -58,6 +64,9 @@ func (p *permuter) option(args []string) []string {
 	into, flag := &p.options, find(p.own, name)
 	if flag == nil && (p.command == "" || find(p.global, name) != nil) {
 		into, flag = &p.globals, find(p.global, name)
+		if flag == nil {
+			into = &p.unknown
+		}
 	}
 	n := 1
 	if takesValue(flag) && !inline && len(args) > 1 {

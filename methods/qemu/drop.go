@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/domsnap/domsnap/methods"
 )
@@ -23,6 +24,8 @@ type family struct {
 	children, grandchildren []layer
 	// active is the disk's present image.
 	active Image
+	// merged says that the child's content is in the image already: an attempt before got that far.
+	merged bool
 }
 
 // PlanDrop implements methods.Merger. An image with one overlay takes that overlay's content in; with none it goes;
@@ -70,7 +73,7 @@ func (m *Method) Drop(ctx context.Context, req methods.DropRequest) error {
 	case err != nil:
 		return err
 	case f.untaken:
-		return remove(req.Ref.Active)
+		return errors.Join(remove(req.Ref.Active), remove(mark(req.Ref.Active)))
 	case f.gone:
 		return nil
 	case len(f.children) == 0:
@@ -85,9 +88,15 @@ func (m *Method) Drop(ctx context.Context, req methods.DropRequest) error {
 // merge moves the only child's content into the image. The child's file goes last, when nothing names it any more.
 func (m *Method) merge(ctx context.Context, req methods.DropRequest, f family) error {
 	child := f.children[0]
+	if err := setMark(child.Path); err != nil {
+		return fmt.Errorf("mark %s: %w", child.Path, err)
+	}
 	live := req.Disk.Domain.Active && m.inChain(ctx, f.active, child.Path)
 	commit := m.commitOff
-	if live {
+	switch {
+	case f.merged:
+		commit = func(context.Context, methods.DropRequest, family) error { return nil }
+	case live:
 		commit = m.commitLive
 	}
 	if err := commit(ctx, req, f); err != nil {
@@ -101,7 +110,23 @@ func (m *Method) merge(ctx context.Context, req methods.DropRequest, f family) e
 			return err
 		}
 	}
-	return remove(child.Path)
+	// The mark goes last: without it an overlay that is left would look like one that is there to stay.
+	if err := remove(child.Path); err != nil {
+		return err
+	}
+	return remove(mark(child.Path))
+}
+
+// mark is the name of an empty file beside an overlay that is being merged into the image below it. After an
+// interruption it tells that overlay from the others on the same image.
+func mark(overlay string) string { return overlay + ".merging" }
+
+func setMark(overlay string) error {
+	f, err := os.OpenFile(mark(overlay), os.O_CREATE|os.O_WRONLY|syscall.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Close(), syncDir(filepath.Dir(overlay)))
 }
 
 func (m *Method) commitLive(ctx context.Context, req methods.DropRequest, f family) error {
@@ -153,10 +178,23 @@ func (m *Method) family(ctx context.Context, req methods.DropRequest) (family, e
 		return f, err
 	}
 	f.children = builtOn(known, f.image.Path)
+	f.resume()
 	if len(f.children) == 1 {
 		f.grandchildren = builtOn(known, f.children[0].Path)
 	}
 	return f, nil
+}
+
+// resume finds the merge that an attempt before has begun. A merge begins with a single overlay, so where there are
+// more now they were put onto the image after its content was complete.
+func (f *family) resume() {
+	for _, c := range f.children {
+		if _, err := os.Lstat(mark(c.Path)); err == nil {
+			f.merged = len(f.children) > 1
+			f.children = []layer{c}
+			return
+		}
+	}
 }
 
 func notGone(err error) error {

@@ -81,10 +81,15 @@ func decodeReply(command, reply string, into any) error {
 	if len(reply) > maxAgentReply {
 		return fmt.Errorf("read the agent's reply to %s: %d bytes are too many", command, len(reply))
 	}
-	answer := struct {
-		Return any `json:"return"`
-	}{into}
-	if err := json.Unmarshal([]byte(reply), &answer); err != nil {
+	var answer struct {
+		Return json.RawMessage `json:"return"`
+	}
+	err := json.Unmarshal([]byte(reply), &answer)
+	if err == nil {
+		// Without a return there is nothing to read, which is an error too.
+		err = json.Unmarshal(answer.Return, into)
+	}
+	if err != nil {
 		return fmt.Errorf("read the agent's reply to %s: %w", command, err)
 	}
 	return nil

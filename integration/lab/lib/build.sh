@@ -14,13 +14,13 @@ packages() {
 	grep -v '^#' "$here/root/packages" | grep . | paste -sd,
 }
 
-# bootstrap DIR makes a root. What apt fetched stays in the cache for the next one. The mount namespace takes away
-# what mmdebstrap has mounted when it is killed.
+# bootstrap DIR makes a root. What apt fetched stays in the cache for the next one. The namespaces end
+# with this shell, and all that mmdebstrap has started and mounted with them.
 bootstrap() {
 	local settings=$1.apt.conf
 	mirror_settings >"$settings"
 	mkdir -p "$cache/archives"
-	mirror_sources | unshare --mount mmdebstrap --variant=apt --include="$(packages)" --aptopt="$settings" \
+	mirror_sources | setpriv --pdeathsig KILL unshare --mount-proc --pid --fork --kill-child mmdebstrap --variant=apt --include="$(packages)" --aptopt="$settings" \
 		--dpkgopt=force-unsafe-io --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
 		--skip=cleanup/apt,download/empty \
 		--setup-hook="'$here/root/prepare' \"\$1\" '$cache/archives'" \
@@ -44,14 +44,16 @@ build_root() {
 	mkdir -p "$cache"
 	exec 9>>"$cache/lock"
 	[[ -d $root ]] || flock 9
-	[[ -d $root ]] || build_new "$root"
+	if [[ ! -d $root ]]; then build_new "$root"; fi
 	exec 9>&-
 }
 
+# build_new builds the root; the caller holds the lock, so what another build has left is nobody's.
 build_new() {
 	require_tools
 	require_space "$cache" "$build_mib" "build"
 	local start=$SECONDS temp
+	rm -rf --one-file-system "$cache"/new-*
 	temp=$(mktemp -d "$cache/new-XXXXXX")
 	# shellcheck disable=SC2064
 	trap "rm -rf --one-file-system '$temp'" EXIT

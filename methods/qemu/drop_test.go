@@ -1,0 +1,125 @@
+package qemu_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/domsnap/domsnap/methods"
+)
+
+// threeSnapshots is a chain in which every snapshot has written a slot of its own.
+func threeSnapshots(t *testing.T, image string, running bool) *rig {
+	t.Helper()
+	r := newRigAt(t, image)
+	r.running = running
+	for i, id := range []string{"sone", "stwo", "sthree"} {
+		r.write(i, byte('a'+i))
+		r.take(id)
+	}
+	r.write(3, 'd')
+	return r
+}
+
+func TestDropKeepsThePresentAndTheOthers(t *testing.T) {
+	t.Parallel()
+	content := map[string]string{"sone": "a...", "stwo": "ab..", "sthree": "abc."}
+	for _, image := range []string{"web1.qcow2", "web1.raw"} {
+		for _, running := range []bool{false, true} {
+			for gone := range content {
+				t.Run(image+" "+gone, func(t *testing.T) {
+					t.Parallel()
+					if running && image == "web1.raw" {
+						return // the fake's block job knows qcow2 only
+					}
+					r := threeSnapshots(t, image, running)
+					r.drop(gone)
+					for id, want := range content {
+						if id != gone {
+							r.wantSnapshot(id, want)
+						}
+					}
+					r.wantPresent("abcd")
+				})
+			}
+		}
+	}
+}
+
+func TestDropsInAnyOrderLeaveTheFirstImage(t *testing.T) {
+	t.Parallel()
+	for _, order := range [][]string{
+		{"sone", "stwo", "sthree"}, {"sthree", "stwo", "sone"}, {"stwo", "sone", "sthree"}, {"stwo", "sthree", "sone"},
+	} {
+		r := threeSnapshots(t, "web1.qcow2", false)
+		for _, id := range order {
+			r.drop(id)
+		}
+		r.wantPresent("abcd")
+		r.wantFiles("web1.qcow2")
+	}
+}
+
+func TestImageWithTwoOverlaysHasToStay(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.write(0, 'a')
+	r.take("sone")
+	r.write(1, 'b')
+	r.revert("sone", "skept")
+	req := r.dropRequest("sone")
+	plan, err := r.PlanDrop(t.Context(), req)
+	if err != nil || len(plan.NeededBy) != 2 {
+		t.Errorf("the plan is %+v, %v", plan, err)
+	}
+	if err := r.Drop(t.Context(), req); !errors.Is(err, methods.ErrBlocked) {
+		t.Errorf("the drop ended with %v", err)
+	}
+	r.wantSnapshot("sone", "a...")
+	r.drop("skept")
+	r.drop("sone")
+	r.wantPresent("a...")
+	r.wantFiles("web1.qcow2")
+}
+
+func TestAllOverlaysOfTheMergedImageAreRebased(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.write(0, 'a')
+	r.take("sone")
+	r.write(1, 'b')
+	r.take("stwo")
+	r.write(2, 'c')
+	r.revert("stwo", "skept")
+	// Built on each other: sone, stwo, and on that both the present and what was kept.
+	r.drop("sone")
+	r.wantSnapshot("stwo", "ab..")
+	r.wantSnapshot("skept", "abc.")
+	r.wantPresent("ab..")
+	if got := r.snapshot("stwo").Name; got != r.snapshots[0].Name {
+		t.Errorf("stwo is recorded at %s", got)
+	}
+}
+
+func TestDropTwiceIsNoError(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.take("sone")
+	req := r.dropRequest("sone")
+	r.drop("sone")
+	req.Disk = r.disk("vda")
+	if err := r.Drop(t.Context(), req); err != nil {
+		t.Error(err)
+	}
+	r.wantFiles("web1.qcow2")
+}
+
+func TestDropOfASnapshotWithoutOverlaysUnlinksIt(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.take("sone")
+	r.write(0, 'x')
+	r.revert("sone", "skept")
+	r.drop("skept")
+	r.wantPresent("....")
+	r.wantFiles("web1.qcow2", "web1.ds-sone-vda.qcow2")
+}

@@ -1,0 +1,77 @@
+package qemu_test
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/domsnap/domsnap/methods/command"
+	"github.com/domsnap/domsnap/methods/qemu"
+)
+
+// fakeHypervisor knows which image each disk writes to, and does to images what QEMU would.
+type fakeHypervisor struct {
+	active map[string]qemu.Image
+	// putFails fails PutOnOverlays; moveAnyway lets it have moved the disks before.
+	putFails   error
+	moveAnyway bool
+	// asked are the calls that change something.
+	asked []string
+}
+
+func (h *fakeHypervisor) PutOnOverlays(_ context.Context, _ string, overlays []qemu.Overlay) error {
+	h.asked = append(h.asked, "overlays")
+	if h.putFails != nil && !h.moveAnyway {
+		return h.putFails
+	}
+	for _, o := range overlays {
+		h.active[o.Target] = qemu.Image{Path: o.File, Format: "qcow2"}
+	}
+	return h.putFails
+}
+
+func (h *fakeHypervisor) ActiveSource(_ context.Context, _, target string) (string, error) {
+	return h.active[target].Path, nil
+}
+
+// Commit moves the content down and takes the image out of the chain, as a block job does.
+func (h *fakeHypervisor) Commit(ctx context.Context, c qemu.Commit) error {
+	h.asked = append(h.asked, "commit")
+	if err := img(ctx, "commit", "-q", "-f", "qcow2", "-d", c.Top); err != nil {
+		return err
+	}
+	base := qemu.Image{Path: c.Base, Format: "qcow2"}
+	if h.active[c.Target].Path == c.Top {
+		h.active[c.Target] = base
+		return nil
+	}
+	above, err := imageOn(ctx, h.active[c.Target].Path, c.Top)
+	if err != nil {
+		return err
+	}
+	return img(ctx, "rebase", "-u", "-f", "qcow2", "-F", base.Format, "-b", base.Path, above)
+}
+
+func (h *fakeHypervisor) SetSource(_ context.Context, _, target string, image qemu.Image) error {
+	h.asked = append(h.asked, "source")
+	h.active[target] = image
+	return nil
+}
+
+// imageOn finds the image of a chain whose backing file is path.
+func imageOn(ctx context.Context, top, path string) (string, error) {
+	for top != "" {
+		backing, err := backingOf(ctx, top)
+		if err != nil || backing == path {
+			return top, err
+		}
+		top = backing
+	}
+	return "", fmt.Errorf("nothing in the chain is built on %s", path)
+}
+
+func img(ctx context.Context, args ...string) error {
+	_, err := command.Host{}.Run(ctx, "qemu-img", args...)
+	return err
+}
+
+var _ qemu.Hypervisor = (*fakeHypervisor)(nil)

@@ -1,0 +1,67 @@
+package qemu_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/domsnap/domsnap/methods"
+	"github.com/domsnap/domsnap/methods/command"
+	"github.com/domsnap/domsnap/methods/qemu"
+)
+
+// dying runs so many commands, and says of the last one and all that follow that they failed.
+type dying int
+
+// Run implements command.Runner.
+func (left *dying) Run(ctx context.Context, name string, args ...string) ([]byte, error) {
+	*left--
+	if *left < 0 {
+		return nil, errPlanned
+	}
+	out, err := command.Host{}.Run(ctx, name, args...)
+	if *left == 0 {
+		err = errors.Join(err, errPlanned)
+	}
+	return out, err
+}
+
+// dropAgain is what recover does after a drop that died: a drop that was complete is recognised by the neighbour's old
+// name, any other is done again.
+func (r *rig) dropAgain(id string, renamed []methods.Ref) {
+	r.t.Helper()
+	for _, next := range renamed {
+		if _, err := r.Stat(r.t.Context(), r.snapshot(next.Snapshot)); errors.Is(err, methods.ErrNotFound) {
+			r.t.Fatalf("the drop was complete, and yet it failed")
+		}
+	}
+	r.drop(id)
+}
+
+func TestDropThatDiesAnywhereIsFinishedByTheNext(t *testing.T) {
+	t.Parallel()
+	for n := dying(1); ; n++ {
+		r := threeSnapshots(t, "web1.qcow2", false)
+		r.revert("stwo", "skept")
+		// The image of sone has one overlay, stwo, and that has two.
+		req := r.dropRequest("sone")
+		plan, err := r.PlanDrop(t.Context(), req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		runner := n
+		if err := qemu.New(r.hypervisor, &runner).Drop(t.Context(), req); err == nil {
+			return
+		}
+		t.Run(fmt.Sprintf("after command %d", n), func(t *testing.T) {
+			r.t = t
+			r.dropAgain("sone", plan.Renamed)
+			r.wantSnapshot("stwo", "ab..")
+			r.wantSnapshot("sthree", "abc.")
+			r.wantSnapshot("skept", "abcd")
+			r.wantPresent("ab..")
+			r.wantFiles("web1.qcow2", "web1.ds-stwo-vda.qcow2", "web1.ds-sthree-vda.qcow2", "web1.ds-skept-vda.qcow2")
+		})
+	}
+}
