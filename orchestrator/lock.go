@@ -11,7 +11,7 @@ import (
 )
 
 // lockWait is how long a second call waits before it answers busy.
-const lockWait = 1500 * time.Millisecond
+const lockWait = time.Second
 
 // lock takes the domain's lock. The file stays for ever, and its lock ends with the last process that holds it: us, or
 // our guardian.

@@ -156,7 +156,7 @@ func (op *operation) redoRevert(ctx context.Context, i *journal.Intent) ([]strin
 	}
 	r := &reversion{
 		operation: op, runner: &runner{watch: op.Watch}, begun: i.Started,
-		before: Shutoff, after: Shutoff, to: op.byID(i.Snapshot),
+		before: Shutoff, after: State(i.State), to: op.byID(i.Snapshot),
 	}
 	if r.to == nil {
 		return nil, fmt.Errorf("read journal: snapshot %s is not in the lineage", i.Snapshot)

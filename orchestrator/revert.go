@@ -347,7 +347,7 @@ func (r *reversion) finish(ctx context.Context) (*RevertResult, error) {
 		return result, nil
 	}
 	if err := r.domain.Start(ctx, r.after == Paused); err != nil {
-		return nil, fmt.Errorf("the disks are reverted: %w", err)
+		return nil, refuse("the disks are reverted: find out why it does not start, and start it", "%w", err)
 	}
 	return result, nil
 }

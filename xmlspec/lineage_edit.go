@@ -18,13 +18,17 @@ func (l *Lineage) Forget(id string) {
 	if l.Current == id {
 		l.Current = parent
 	}
-	l.Strayed = slices.DeleteFunc(l.Strayed, func(p Position) bool { return p.Snapshot == id })
+	for _, p := range slices.Clone(l.Strayed) {
+		if p.Snapshot == id {
+			l.Stray(p.Target, parent)
+		}
+	}
 }
 
 // Stray says that one disk now derives from a snapshot of its own.
 func (l *Lineage) Stray(target, id string) {
 	l.Strayed = slices.DeleteFunc(l.Strayed, func(p Position) bool { return p.Target == target })
-	if id != l.Current {
+	if id != l.Current && id != "" {
 		l.Strayed = append(l.Strayed, Position{Target: target, Snapshot: id})
 	}
 }

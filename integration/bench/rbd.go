@@ -19,7 +19,7 @@ func rbdRevert(ctx context.Context, p cli.Program) (err error) {
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
 	image := d.Source("vda")
-	if err := write(ctx, image, "1G", "64", "seq"); err != nil {
+	if err := fill(ctx, image); err != nil {
 		return err
 	}
 	var s orchestrator.Snapshot
@@ -27,9 +27,8 @@ func rbdRevert(ctx context.Context, p cli.Program) (err error) {
 		return err
 	}
 	var ours, theirs series
-	for range rounds {
-		// 2 % of what was written, in places all over it.
-		if err := write(ctx, image, "20M", "64", "rand"); err != nil {
+	for round := range rounds {
+		if err := scatter(ctx, image, round); err != nil {
 			return err
 		}
 		took, err := cloneAndFlatten(ctx, s.Disks[0].Ref)
@@ -49,10 +48,22 @@ func rbdRevert(ctx context.Context, p cli.Program) (err error) {
 	return err
 }
 
-// write has rbd write into the first GiB of an image.
-func write(ctx context.Context, image, total, blockKiB, pattern string) error {
-	_, err := lab.Command(ctx, "rbd", "bench", "--io-type", "write", "--io-size", blockKiB+"K", "--io-total", total,
-		"--io-pattern", pattern, "--io-threads", "4", image)
+// fill has rbd write the first GiB of an image.
+func fill(ctx context.Context, image string) error {
+	_, err := lab.Command(ctx, "rbd", "bench", "--io-type", "write", "--io-size", "64K", "--io-total", "1G",
+		"--io-pattern", "seq", "--io-threads", "4", image)
+	return err
+}
+
+// scatter changes 2 % of that: 20 runs of 1 MiB, one at a place of its own in each twentieth, another every round.
+func scatter(ctx context.Context, image string, round int) error {
+	const runs, stride = 20, 1024 / 20
+	args := []string{"-f", "raw"}
+	for run := range runs {
+		place := run*stride + (run*7+round*11)%stride
+		args = append(args, "-c", fmt.Sprintf("write -q -P %d %dM 1M", 1+round*runs+run, place))
+	}
+	_, err := lab.Command(ctx, "qemu-io", append(args, "rbd:"+image)...)
 	return err
 }
 

@@ -3,8 +3,9 @@
 package e2e
 
 import (
-	"context"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -14,14 +15,36 @@ import (
 	"github.com/domsnap/domsnap/integration/lab"
 )
 
-// TestRequireWithoutAgent: no agent, no snapshot, nothing made.
-func TestRequireWithoutAgent(t *testing.T) {
-	before := objects(t)
-	m := startMachine(t, []lab.Disk{{Kind: lab.QcowFile}, {Kind: lab.ThinLV}})
-	check(t, m.StopAgent(context.Background()))
+// TestFaults lets one guest live through everything that can go wrong with a snapshot. After each it runs, and nothing
+// is left.
+func TestFaults(t *testing.T) {
+	m := startMachine(t, five())
+	for _, fault := range []struct {
+		name string
+		run  func(*machine)
+	}{
+		{"no agent", (*machine).requireWithoutAgent},
+		{"volume group full", (*machine).groupFull},
+		{"store vanishes in the window", (*machine).storeVanishes},
+		{"busy", (*machine).busy},
+		{"killed while frozen", func(m *machine) { m.killed(m.frozen, "try") }},
+		{"killed while paused", func(m *machine) { m.killed(m.paused, "no") }},
+	} {
+		t.Run(fault.name, func(t *testing.T) {
+			before := objects(t)
+			sub := *m
+			sub.t, sub.p = t, newProgram(t)
+			fault.run(&sub)
+			sub.checkAsBefore(before)
+		})
+	}
+}
+
+// requireWithoutAgent: no agent, no snapshot, nothing made.
+func (m *machine) requireWithoutAgent() {
+	check(m.t, m.StopAgent(m.t.Context()))
 	m.p.fails(5, "snapshot-create-as", m.Name(), "s1", "--quiesce", "require")
-	check(t, m.StartAgent(context.Background()))
-	m.checkAsBefore(before)
+	check(m.t, m.StartAgent(m.t.Context()))
 }
 
 // checkAsBefore: the guest runs and writes, and nothing is left of a snapshot that failed.
@@ -38,17 +61,23 @@ func (m *machine) checkAsBefore(before string) {
 	}
 }
 
-// TestVolumeGroupFull: the room for a COW volume goes while the guest is held. Everything else that was taken is
-// undone.
-func TestVolumeGroupFull(t *testing.T) {
-	m := startMachine(t, five())
-	before := objects(t)
-	m.p.shim("lvcreate", `case "$*" in *--test*|*--setactivationskip*) exec $REAL "$@";; esac
-$REAL -an -Zn -l 100%FREE -n filler vg0 >/dev/null 2>&1
+// groupFull: the room for a COW volume goes after the plan.
+func (m *machine) groupFull() {
+	m.p.shim("lvcreate", `lvs vg0/filler >/dev/null 2>&1 || $REAL -an -Zn -l 100%FREE -n filler vg0 >/dev/null 2>&1
 exec $REAL "$@"`)
 	m.p.fails(1, "snapshot-create-as", m.Name(), "s1", "--quiesce", "require")
-	tool(t, "lvremove", "-f", "vg0/filler")
-	m.checkAsBefore(before)
+	tool(m.t, "lvremove", "-f", "vg0/filler")
+}
+
+// storeVanishes: a storage fails while the guest is held, and what the others have taken by then is undone.
+func (m *machine) storeVanishes() {
+	m.p.shim("lvconvert", `for store; do :; done
+lvremove -q -f "$store" >/dev/null
+exec $REAL "$@"`)
+	message := m.p.fails(1, "snapshot-create-as", m.Name(), "s1", "--quiesce", "require")
+	if !strings.Contains(message, "take vdb") {
+		m.t.Errorf("it did not fail in the window: %s", message)
+	}
 }
 
 // TestPoolGone: the rbd pool goes between the plan and the act.
@@ -105,74 +134,54 @@ func TestBadInput(t *testing.T) {
 }
 
 // slow holds the guest for a while: the thick volume's tool takes its time.
-const slow = `case "$*" in *--test*) ;; *) sleep 20;; esac
+const slow = `sleep %d
 exec $REAL "$@"`
 
-// TestBusy: a second call answers at once.
-func TestBusy(t *testing.T) {
-	m := startMachine(t, []lab.Disk{{Kind: lab.ThickLV}})
-	m.p.shim("lvcreate", strings.Replace(slow, "20", "6", 1))
-	first := m.p.Command(context.Background(), "snapshot-create-as", m.Name(), "first")
-	check(t, first.Start())
-	m.awaitGuardian()
-	o := m.p.run("snapshot-create-as", m.Name(), "second")
-	if o.Code != 4 || o.Took > 2*time.Second {
-		t.Errorf("exit %d after %s: %s", o.Code, o.Took, o.Stdout)
+// busy: a second call answers at once.
+func (m *machine) busy() {
+	m.p.shim("lvconvert", fmt.Sprintf(slow, 6))
+	first := m.p.Command(m.t.Context(), "snapshot-create-as", m.Name(), "first")
+	check(m.t, first.Start())
+	m.await(guarded, true, 20*time.Second)
+	r := m.p.run("snapshot-create-as", m.Name(), "second")
+	if r.Code != 4 || r.Took > 2*time.Second {
+		m.t.Errorf("exit %d after %s: %s", r.Code, r.Took, r.Stdout)
 	}
-	check(t, first.Wait())
+	check(m.t, first.Wait())
 	m.deleteEverything()
 }
 
-// awaitGuardian waits until a snapshot is about to hold the guest.
-func (m *machine) awaitGuardian() {
-	m.t.Helper()
-	for range 200 {
-		if _, err := lab.Command(context.Background(), "pgrep", "-f", "^domsnap-guardian"); err == nil {
-			return
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	m.t.Fatal("no guardian was started")
-}
+// guarded says that a guardian watches over a snapshot.
+func guarded() bool { return exec.Command("pgrep", "-f", "^domsnap-guardian").Run() == nil }
 
-// TestKilledInWindow: when the program is killed while it holds the guest, the guest goes on by itself within five
-// seconds, and recover leaves nothing behind.
-func TestKilledInWindow(t *testing.T) {
-	before := objects(t)
-	m := startMachine(t, []lab.Disk{{Kind: lab.QcowFile}, {Kind: lab.ThickLV}, {Kind: lab.ThinLV}})
-	m.p.shim("lvcreate", slow)
-	t.Run("frozen", func(t *testing.T) { m.kill(m.frozen, "try") })
-	t.Run("paused", func(t *testing.T) { m.kill(m.paused, "no") })
-	m.p.fails(7, "snapshot-create-as", m.Name(), "next")
-	m.p.ToolDir = ""
-	var recovered struct{ Domains []struct{ Did []string } }
-	m.p.must(&recovered, "recover", m.Name())
-	if len(recovered.Domains) != 1 {
-		t.Errorf("recover: %+v", recovered)
-	}
-	m.p.must(&recovered, "recover", m.Name())
-	if len(recovered.Domains) != 0 {
-		t.Errorf("a second recover: %+v", recovered)
-	}
-	m.checkAsBefore(before)
-}
-
-// kill starts a snapshot, kills it once the guest is held, and waits for the guest.
-func (m *machine) kill(held func() bool, policy string) {
-	m.t.Helper()
-	if m.p.ToolDir == "" {
-		m.t.Fatal("nothing makes the window long")
-	}
-	os.Remove(filepath.Join(m.p.StateDir, "journal", m.uuid()+".json"))
-	victim := m.p.Command(context.Background(), "snapshot-create-as", m.Name(), "victim", "--quiesce", policy)
+// killed: when the program is killed while it holds the guest, the guest goes on by itself within five seconds, any
+// other verb says that there is unfinished work, and recover leaves nothing of it.
+func (m *machine) killed(held func() bool, policy string) {
+	m.p.shim("lvconvert", fmt.Sprintf(slow, 20))
+	victim := m.p.Command(m.t.Context(), "snapshot-create-as", m.Name(), "victim", "--quiesce", policy)
 	victim.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	check(m.t, victim.Start())
-	m.await(held, true, 20*time.Second)
+	m.await(held, true, 30*time.Second)
 	check(m.t, syscall.Kill(-victim.Process.Pid, syscall.SIGKILL))
 	start := time.Now()
 	m.await(held, false, 5*time.Second)
 	m.t.Logf("the guest went on after %d ms", time.Since(start).Milliseconds())
 	_ = victim.Wait()
+	m.recover()
+}
+
+func (m *machine) recover() {
+	m.t.Helper()
+	m.await(guarded, false, 5*time.Second)
+	m.p.ToolDir = ""
+	m.p.fails(7, "snapshot-create-as", m.Name(), "next")
+	var recovered struct{ Domains []struct{ Did []string } }
+	for _, want := range []int{1, 0} {
+		m.p.must(&recovered, "recover", m.Name())
+		if len(recovered.Domains) != want {
+			m.t.Errorf("recover: %+v, want %d domains", recovered, want)
+		}
+	}
 }
 
 func (m *machine) await(held func() bool, want bool, most time.Duration) {
@@ -187,9 +196,4 @@ func (m *machine) await(held func() bool, want bool, most time.Duration) {
 func (m *machine) paused() bool {
 	m.t.Helper()
 	return strings.Contains(tool(m.t, "virsh", "domstate", m.Name()), "paused")
-}
-
-func (m *machine) uuid() string {
-	m.t.Helper()
-	return strings.TrimSpace(tool(m.t, "virsh", "domuuid", m.Name()))
 }

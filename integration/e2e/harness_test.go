@@ -37,8 +37,8 @@ func (p *program) checkNothingLeft() {
 	if open, _ := filepath.Glob(p.StateDir + "/journal/*"); len(open) > 0 {
 		p.t.Errorf("unfinished work is left: %v", open)
 	}
-	if out, err := exec.Command("pgrep", "-f", "^domsnap-guardian").Output(); err == nil {
-		p.t.Errorf("a guardian is left: %s", out)
+	if guarded() {
+		p.t.Error("a guardian is left")
 	}
 }
 
@@ -127,7 +127,16 @@ func (p *program) shim(tool, script string) {
 
 // five are the disks of the mixed domain: four storages, one of them in both its ways.
 func five() []lab.Disk {
-	return []lab.Disk{{Kind: lab.QcowFile}, {Kind: lab.ThickLV}, {Kind: lab.ThinLV}, {Kind: lab.BtrfsSubvol}, {Kind: lab.RBD}}
+	return small(lab.QcowFile, lab.ThickLV, lab.ThinLV, lab.BtrfsSubvol, lab.RBD)
+}
+
+// small are disks that are read as a whole in no time.
+func small(kinds ...lab.Kind) []lab.Disk {
+	disks := make([]lab.Disk, len(kinds))
+	for i, k := range kinds {
+		disks[i] = lab.Disk{Kind: k, Size: 48 << 20}
+	}
+	return disks
 }
 
 // tool runs a program that has to succeed.

@@ -17,7 +17,7 @@ func TestMixedDomain(t *testing.T) {
 
 // TestOtherWays is the same walk for what the mixed domain does not have: a raw base, shared directories, XFS.
 func TestOtherWays(t *testing.T) {
-	walk(t, []lab.Disk{{Kind: lab.RawFile}, {Kind: lab.BtrfsFile}, {Kind: lab.XFSFile}, {Kind: lab.QcowFile}, {Kind: lab.QcowFile}})
+	walk(t, small(lab.RawFile, lab.BtrfsFile, lab.XFSFile, lab.QcowFile, lab.QcowFile))
 }
 
 // walk takes snapshots of a running and of a stopped domain, reverts back and forth, and deletes everything.

@@ -118,14 +118,17 @@ func (d *Domain) Start() error {
 	return nil
 }
 
-// Stop powers the domain off, whatever the guest is doing. QEMU still closes its images.
+// Stop powers the domain off, whatever the guest is doing. QEMU still closes its images, unless it hangs.
 func (d *Domain) Stop() error {
 	d.control.close()
 	active, err := d.dom.IsActive()
 	if err != nil || !active {
 		return err
 	}
-	if err := d.dom.DestroyFlags(libvirt.DOMAIN_DESTROY_GRACEFUL); err != nil {
+	if d.dom.DestroyFlags(libvirt.DOMAIN_DESTROY_GRACEFUL) == nil {
+		return nil
+	}
+	if err := d.dom.Destroy(); err != nil {
 		return fmt.Errorf("stop domain: %w", err)
 	}
 	return nil

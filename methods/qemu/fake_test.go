@@ -11,23 +11,34 @@ import (
 // fakeHypervisor knows which image each disk writes to, and does to images what QEMU would.
 type fakeHypervisor struct {
 	active map[string]qemu.Image
-	// putFails fails PutOnOverlays; moveAnyway lets it have moved the disks before.
+	// putFails fails the switch; moveAnyway lets it have moved the disks before.
 	putFails   error
 	moveAnyway bool
 	// asked are the calls that change something.
 	asked []string
 }
 
-func (h *fakeHypervisor) PutOnOverlays(_ context.Context, _ string, overlays []qemu.Overlay) error {
-	h.asked = append(h.asked, "overlays")
-	if h.putFails != nil && !h.moveAnyway {
-		return h.putFails
-	}
-	for _, o := range overlays {
-		h.active[o.Target] = qemu.Image{Path: o.File, Format: "qcow2"}
-	}
-	return h.putFails
+func (h *fakeHypervisor) ReadySwitch(_ context.Context, _ string, overlays []qemu.Overlay) (qemu.Switch, error) {
+	return &fakeSwitch{h, overlays}, nil
 }
+
+type fakeSwitch struct {
+	*fakeHypervisor
+	overlays []qemu.Overlay
+}
+
+func (s *fakeSwitch) Do(context.Context) error {
+	s.asked = append(s.asked, "overlays")
+	if s.putFails != nil && !s.moveAnyway {
+		return s.putFails
+	}
+	for _, o := range s.overlays {
+		s.active[o.Target] = qemu.Image{Path: o.File, Format: "qcow2"}
+	}
+	return s.putFails
+}
+
+func (s *fakeSwitch) Close() error { return nil }
 
 func (h *fakeHypervisor) ActiveSource(_ context.Context, _, target string) (string, error) {
 	return h.active[target].Path, nil

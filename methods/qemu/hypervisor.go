@@ -8,10 +8,9 @@ import (
 
 // Hypervisor is what the method asks of libvirt. Domains are named by UUID, disks by target.
 type Hypervisor interface {
-	// PutOnOverlays puts the disks onto image files that exist and have the present source as backing file:
-	// all of them at one instant or none. It changes the live and the persistent definition. After an
-	// error only ActiveSource tells what happened.
-	PutOnOverlays(ctx context.Context, uuid string, overlays []Overlay) error
+	// ReadySwitch makes ready to put the disks onto image files that exist and have the present source as backing
+	// file. It changes nothing.
+	ReadySwitch(ctx context.Context, uuid string, overlays []Overlay) (Switch, error)
 	// ActiveSource is the path of the file or device that the disk writes to now.
 	ActiveSource(ctx context.Context, uuid, target string) (string, error)
 	// Commit moves the content of the live image Top into Base below it and takes Top out of the chain,
@@ -19,6 +18,15 @@ type Hypervisor interface {
 	Commit(ctx context.Context, c Commit) error
 	// SetSource points the definition of a domain that is off to another image.
 	SetSource(ctx context.Context, uuid, target string, image Image) error
+}
+
+// Switch puts disks onto their overlays.
+type Switch interface {
+	// Do puts all of them there at one instant, or none, in the live and the persistent definition. After an error
+	// only ActiveSource tells what happened.
+	Do(ctx context.Context) error
+	// Close lets go of what was made ready.
+	Close() error
 }
 
 // Overlay is a disk's next image.

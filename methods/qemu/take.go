@@ -9,9 +9,9 @@ import (
 	"github.com/domsnap/domsnap/methods"
 )
 
-// Prepare implements methods.Preparer: it makes the overlays.
+// Prepare implements methods.Preparer: it makes the overlays, and the switch to them ready.
 func (m *Method) Prepare(ctx context.Context, refs []methods.Ref) (methods.Prepared, error) {
-	p := &prepared{hypervisor: m.hypervisor}
+	p := &prepared{hypervisor: m.hypervisor, uuid: refs[0].Disk.Domain.UUID}
 	for _, ref := range refs {
 		err := m.images.create(ctx, ref.Active, Image{ref.Name, ref.Disk.Format})
 		if errors.Is(err, os.ErrExist) {
@@ -20,9 +20,13 @@ func (m *Method) Prepare(ctx context.Context, refs []methods.Ref) (methods.Prepa
 		if err != nil {
 			return nil, fmt.Errorf("prepare disk %s: %w", ref.Disk.Target, err)
 		}
-		p.uuid = ref.Disk.Domain.UUID
 		p.overlays = append(p.overlays, Overlay{Target: ref.Disk.Target, File: ref.Active})
 	}
+	ready, err := m.hypervisor.ReadySwitch(ctx, p.uuid, p.overlays)
+	if err != nil {
+		return nil, fmt.Errorf("make ready to switch disks: %w", err)
+	}
+	p.ready = ready
 	return p, nil
 }
 
@@ -35,12 +39,13 @@ type prepared struct {
 	hypervisor Hypervisor
 	uuid       string
 	overlays   []Overlay
+	ready      Switch
 }
 
 // Take puts all disks onto their overlays. libvirt can fail after the disks have moved, so an error counts only
 // where they have not.
 func (p *prepared) Take(ctx context.Context) error {
-	err := p.hypervisor.PutOnOverlays(ctx, p.uuid, p.overlays)
+	err := p.ready.Do(ctx)
 	if err == nil {
 		return nil
 	}
@@ -53,4 +58,4 @@ func (p *prepared) Take(ctx context.Context) error {
 	return nil
 }
 
-func (*prepared) Close() error { return nil }
+func (p *prepared) Close() error { return p.ready.Close() }

@@ -2,6 +2,7 @@ package rbd
 
 import (
 	"context"
+	"io"
 	"time"
 
 	"github.com/domsnap/domsnap/methods"
@@ -34,6 +35,14 @@ type reader interface {
 	// from is the time before the image had any content, an empty to is the present. It fails with
 	// ErrUnsupported where finding out would mean to ask for every object.
 	changed(from, to string) ([]extent, error)
+	// plain fails with ErrUnsupported where the content at a snapshot is not just the image's own objects, one
+	// after the other: it is in part a parent's, or striped.
+	plain(snap string) error
+	// changedWithin are the extents in a range that differ between a snapshot and the present, in order. It asks
+	// each object.
+	changedWithin(from string, in extent) ([]extent, error)
+	// contentAt has the content at a snapshot read. Nothing else may be asked meanwhile.
+	contentAt(snap string, use func(io.ReaderAt) error) error
 	close() error
 }
 
@@ -43,6 +52,12 @@ type writer interface {
 	removeSnap(name string) error
 	// rollBack gives the image the content and the size of a snapshot.
 	rollBack(name string) error
+	// WriterAt may be called from several goroutines at once, and so may clear.
+	io.WriterAt
+	// clear makes a range zero, to the byte. Objects that are wholly in it are removed.
+	clear(extent) error
+	// flush makes durable what was written.
+	flush() error
 	close() error
 }
 

@@ -1,8 +1,10 @@
 package rbd
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"sync"
 	"testing"
 	"time"
@@ -26,6 +28,13 @@ type fake struct {
 	created []string
 	removed []string
 	rolled  []string
+	striped bool
+	exact   map[extent][]extent // what changed within a range
+	then    []byte              // the content at any snapshot
+	now     []byte
+	onWrite func() error
+	cleared []extent
+	flushed int
 }
 
 func (f *fake) connect(methods.RBDImage) (cluster, error) {
@@ -92,6 +101,46 @@ func (f *fake) changed(from, to string) ([]extent, error) {
 		return nil, methods.ErrUnsupported
 	}
 	return f.diffs[[2]string{from, to}], nil
+}
+
+func (f *fake) plain(string) error {
+	if f.striped {
+		return methods.ErrUnsupported
+	}
+	return nil
+}
+
+func (f *fake) changedWithin(_ string, in extent) ([]extent, error) {
+	in.exists = false
+	return f.exact[in], nil
+}
+
+func (f *fake) contentAt(_ string, use func(io.ReaderAt) error) error {
+	return use(bytes.NewReader(f.then))
+}
+
+func (f *fake) WriteAt(data []byte, offset int64) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.onWrite != nil {
+		if err := f.onWrite(); err != nil {
+			return 0, err
+		}
+	}
+	return copy(f.now[offset:], data), nil
+}
+
+func (f *fake) clear(e extent) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.cleared = append(f.cleared, e)
+	clear(f.now[e.offset:e.end()])
+	return nil
+}
+
+func (f *fake) flush() error {
+	f.flushed++
+	return nil
 }
 
 func (f *fake) createSnap(name string) error {

@@ -121,3 +121,17 @@ func (i *writeImage) createSnap(name string) error {
 func (i *writeImage) removeSnap(name string) error { return typed(i.GetSnapshot(name).Remove()) }
 
 func (i *writeImage) rollBack(name string) error { return typed(i.GetSnapshot(name).Rollback()) }
+
+// zeroes is what clear repeats.
+var zeroes [4096]byte
+
+// clear repeats zeroes, which librbd does by removing or truncating objects where it can. A discard would leave what
+// is not a multiple of the discard granularity as it is.
+func (i *writeImage) clear(e extent) error {
+	// Of the powers of two that divide the length, the largest that there are zeroes for.
+	block := min(e.length&-e.length, int64(len(zeroes)))
+	_, err := i.WriteSame(uint64(e.offset), uint64(e.length), zeroes[:block], rados.OpFlagNone)
+	return typed(err)
+}
+
+func (i *writeImage) flush() error { return typed(i.Flush()) }

@@ -3,7 +3,9 @@
 package rbd
 
 import (
+	"errors"
 	"fmt"
+	"io"
 
 	"github.com/ceph/go-ceph/rbd"
 
@@ -37,24 +39,54 @@ func (i *readImage) changed(from, to string) ([]extent, error) {
 	if features&rbd.FeatureFastDiff == 0 {
 		return nil, fmt.Errorf("compare without fast-diff: %w", methods.ErrUnsupported)
 	}
-	return at(i, to, func() ([]extent, error) { return i.diff(from) })
+	return at(i, to, func() ([]extent, error) {
+		size, err := i.GetSize()
+		if err != nil {
+			return nil, err
+		}
+		return i.diff(rbd.DiffIterateConfig{SnapName: from, Length: size, WholeObject: rbd.EnableWholeObject})
+	})
 }
 
-func (i *readImage) diff(from string) (found []extent, err error) {
-	size, err := i.GetSize()
-	if err != nil {
-		return nil, typed(err)
+func (i *readImage) changedWithin(from string, in extent) ([]extent, error) {
+	return i.diff(rbd.DiffIterateConfig{SnapName: from, Offset: uint64(in.offset), Length: uint64(in.length)})
+}
+
+func (i *readImage) diff(what rbd.DiffIterateConfig) (found []extent, err error) {
+	what.Callback = func(offset, length uint64, exists int, _ any) int {
+		found = append(found, extent{int64(offset), int64(length), exists != 0})
+		return 0
 	}
-	err = i.DiffIterate(rbd.DiffIterateConfig{
-		SnapName:    from,
-		Length:      size,
-		WholeObject: rbd.EnableWholeObject,
-		Callback: func(offset, length uint64, exists int, _ any) int {
-			found = append(found, extent{int64(offset), int64(length), exists != 0})
-			return 0
-		},
-	})
+	err = i.DiffIterate(what)
 	return found, typed(err)
+}
+
+// plain asks for the parent at the snapshot: the present can have lost it since, and never gains one.
+func (i *readImage) plain(snap string) error {
+	stripes, err := i.GetStripeCount()
+	if err != nil {
+		return typed(err)
+	}
+	if stripes > 1 {
+		return methods.Unsupportedf("image is striped")
+	}
+	parent, err := at(i, snap, i.GetParent)
+	if err == nil {
+		return methods.Unsupportedf("image is a clone of %s", parent.Image.ImageName)
+	}
+	if !errors.Is(err, methods.ErrNotFound) {
+		return err
+	}
+	return nil
+}
+
+func (i *readImage) contentAt(snap string, use func(io.ReaderAt) error) error {
+	var failed error
+	_, err := at(i, snap, func() (struct{}, error) {
+		failed = use(i)
+		return struct{}{}, nil
+	})
+	return errors.Join(failed, err)
 }
 
 // at asks something of the image as it was at a snapshot; an empty snapshot is the present.

@@ -16,26 +16,49 @@ import (
 // pollJob is how often a block job is asked how far it is.
 const pollJob = 50 * time.Millisecond
 
-// PutOnOverlays implements qemu.Hypervisor.
-func (h *Host) PutOnOverlays(ctx context.Context, uuid string, overlays []qemu.Overlay) error {
-	return h.withDomain(ctx, uuid, func(d *Domain) error {
-		parsed, err := d.parsed(0)
-		if err != nil {
-			return err
-		}
-		request, err := overlayRequest(parsed, overlays)
-		if err != nil {
-			return err
-		}
-		snapshot, err := d.dom.CreateSnapshotXML(request, libvirt.DOMAIN_SNAPSHOT_CREATE_DISK_ONLY|
-			libvirt.DOMAIN_SNAPSHOT_CREATE_NO_METADATA|libvirt.DOMAIN_SNAPSHOT_CREATE_REUSE_EXT|
-			libvirt.DOMAIN_SNAPSHOT_CREATE_ATOMIC)
-		if err != nil {
-			return err
-		}
-		return snapshot.Free()
-	})
+// ReadySwitch implements qemu.Hypervisor.
+func (h *Host) ReadySwitch(ctx context.Context, uuid string, overlays []qemu.Overlay) (qemu.Switch, error) {
+	return bounded(ctx, func() (qemu.Switch, error) { return h.readySwitch(uuid, overlays) })
 }
+
+func (h *Host) readySwitch(uuid string, overlays []qemu.Overlay) (qemu.Switch, error) {
+	dom, err := h.conn.LookupDomainByUUIDString(uuid)
+	if err != nil {
+		return nil, fmt.Errorf("look up domain %s: %w", uuid, err)
+	}
+	parsed, err := (&Domain{host: h, dom: dom}).parsed(0)
+	if err != nil {
+		return nil, errors.Join(err, dom.Free())
+	}
+	request, err := overlayRequest(parsed, overlays)
+	if err != nil {
+		return nil, errors.Join(err, dom.Free())
+	}
+	return &overlaySwitch{dom: dom, request: request}, nil
+}
+
+// overlaySwitch is one call of libvirt that only has to be made.
+type overlaySwitch struct {
+	dom     *libvirt.Domain
+	request string
+}
+
+// Do waits for libvirt also when ctx ends meanwhile: who gives up on a call that may still move the disks would take
+// their overlays away under them.
+func (s *overlaySwitch) Do(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	snapshot, err := s.dom.CreateSnapshotXML(s.request, libvirt.DOMAIN_SNAPSHOT_CREATE_DISK_ONLY|
+		libvirt.DOMAIN_SNAPSHOT_CREATE_NO_METADATA|libvirt.DOMAIN_SNAPSHOT_CREATE_REUSE_EXT|
+		libvirt.DOMAIN_SNAPSHOT_CREATE_ATOMIC)
+	if err != nil {
+		return err
+	}
+	return snapshot.Free()
+}
+
+func (s *overlaySwitch) Close() error { return s.dom.Free() }
 
 // overlayRequest names every disk: libvirt takes those that are not named as well.
 func overlayRequest(d *xmlspec.Domain, overlays []qemu.Overlay) (string, error) {

@@ -119,9 +119,16 @@ func (d *Domain) Start(ctx context.Context, paused bool) error {
 	return nil
 }
 
-// PowerOff implements orchestrator.Domain.
+// PowerOff implements orchestrator.Domain. QEMU is asked to end first, so that it writes out what it holds, and killed
+// when it does not.
 func (d *Domain) PowerOff(ctx context.Context) error {
-	err := boundedDo(ctx, func() error { return d.dom.DestroyFlags(libvirt.DOMAIN_DESTROY_GRACEFUL) })
+	err := boundedDo(ctx, func() error {
+		err := d.dom.DestroyFlags(libvirt.DOMAIN_DESTROY_GRACEFUL)
+		if err == nil || isCode(err, libvirt.ERR_OPERATION_INVALID) {
+			return err
+		}
+		return d.dom.Destroy()
+	})
 	if err != nil && !isCode(err, libvirt.ERR_OPERATION_INVALID) {
 		return fmt.Errorf("power the domain off: %w", err)
 	}

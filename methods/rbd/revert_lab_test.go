@@ -1,0 +1,164 @@
+//go:build lab && rbd
+
+package rbd
+
+import (
+	"bytes"
+	"math/rand"
+	"strings"
+	"testing"
+
+	"github.com/ceph/go-ceph/rbd"
+
+	"github.com/domsnap/domsnap/methods"
+)
+
+// odd is a size that ends within an object, and within any granularity of discards.
+const odd = 256*mebibyte + 12345
+
+// dataObjects counts the objects that hold the image's content.
+func (b *bench) dataObjects() (count int) {
+	b.t.Helper()
+	b.open(func(image *rbd.Image) {
+		id, err := image.GetId()
+		must(b.t, err)
+		must(b.t, b.conn.ioctx.ListObjects(func(name string) {
+			if strings.HasPrefix(name, "rbd_data."+id+".") {
+				count++
+			}
+		}))
+	})
+	return count
+}
+
+// wantBack reverts twice, and looks at every byte and at the room it takes.
+func (b *bench) wantBack(ref methods.Ref, before [32]byte, objects int) {
+	b.t.Helper()
+	for _, again := range []bool{false, true} {
+		done := b.revert(ref)
+		b.t.Logf("%+v", done)
+		if done.How != methods.HowChangedExtents {
+			b.t.Errorf("went %s", done.How)
+		}
+		if b.sum("") != before {
+			b.t.Errorf("the image is not as it was, again: %v", again)
+		}
+		if now := b.dataObjects(); now > objects {
+			b.t.Errorf("%d objects, had %d", now, objects)
+		}
+	}
+	b.nobody()
+}
+
+func TestLabRevertOfChangedExtents(t *testing.T) {
+	scatter := func(t *testing.T, image *rbd.Image, size, stride int64) {
+		data := make([]byte, size)
+		rand.New(rand.NewSource(stride)).Read(data)
+		for at := stride / 3; at+size < 128*mebibyte; at += stride {
+			_, err := image.WriteAt(data, at)
+			must(t, err)
+		}
+	}
+	for name, change := range map[string]func(*testing.T, *rbd.Image){
+		"nothing":        func(*testing.T, *rbd.Image) {},
+		"small writes":   func(t *testing.T, i *rbd.Image) { scatter(t, i, 64<<10, 3*mebibyte) },
+		"uneven writes":  func(t *testing.T, i *rbd.Image) { scatter(t, i, 777, mebibyte+321) },
+		"one long write": func(t *testing.T, i *rbd.Image) { scatter(t, i, 20*mebibyte, 96*mebibyte) },
+		"zeroes": func(t *testing.T, i *rbd.Image) {
+			_, err := i.WriteAt(make([]byte, 3*mebibyte), 9*mebibyte+100)
+			must(t, err)
+		},
+		"discards": func(t *testing.T, i *rbd.Image) {
+			discard(t, i, 0, 4*mebibyte)
+			discard(t, i, 9*mebibyte, mebibyte)
+			discard(t, i, 21*mebibyte, 3*mebibyte)
+			discard(t, i, 31*mebibyte+512, 5*mebibyte+1024)
+		},
+		"discarded and written again": func(t *testing.T, i *rbd.Image) {
+			discard(t, i, 8*mebibyte, 4*mebibyte)
+			_, err := i.WriteAt(bytes.Repeat([]byte{7}, 100), 9*mebibyte)
+			must(t, err)
+		},
+		"new objects": func(t *testing.T, i *rbd.Image) {
+			for at := int64(140 * mebibyte); at < 250*mebibyte; at += 5 * mebibyte {
+				_, err := i.WriteAt(bytes.Repeat([]byte{8}, 4000), at)
+				must(t, err)
+			}
+			_, err := i.WriteAt([]byte{9}, odd-1)
+			must(t, err)
+		},
+		"shrunk and grown": func(t *testing.T, i *rbd.Image) {
+			must(t, i.Resize(120*mebibyte+777))
+			must(t, i.Resize(odd))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, odd)
+			b.writeFirst(128*mebibyte, mebibyte)
+			b.open(func(image *rbd.Image) { discard(t, image, 50*mebibyte, 9*mebibyte) })
+			ref, before, objects := b.take("aaaa"), b.sum(""), b.dataObjects()
+			b.open(func(image *rbd.Image) { change(t, image) })
+			b.wantBack(ref, before, objects)
+			if b.sum("ds-aaaa-vda") != before {
+				t.Error("the snapshot changed")
+			}
+		})
+	}
+}
+
+func discard(t *testing.T, image *rbd.Image, offset, length uint64) {
+	t.Helper()
+	_, err := image.Discard(offset, length)
+	must(t, err)
+}
+
+// TestLabRevertAfterRollback has the object map say that nothing changed since a snapshot, which is not so.
+func TestLabRevertAfterRollback(t *testing.T) {
+	b := newBench(t, 64*mebibyte)
+	b.writeFirst(64*mebibyte, mebibyte)
+	b.take("aaaa")
+	b.take("bbbb")
+	b.writeFirst(64*mebibyte, 20*mebibyte)
+	b.open(func(image *rbd.Image) { discard(t, image, 30*mebibyte, 5*mebibyte) })
+	ref, before, objects := b.take("cccc"), b.sum(""), b.dataObjects()
+	b.open(func(image *rbd.Image) { must(t, image.GetSnapshot("ds-bbbb-vda").Rollback()) })
+	if b.sum("") == before {
+		t.Fatal("the rollback did nothing")
+	}
+	image, err := b.conn.read(b.disk.Source.RBD.Image)
+	must(t, err)
+	defer image.close()
+	mapped, err := image.changed("ds-cccc-vda", "")
+	must(t, err)
+	t.Logf("changed by the object map: %v", mapped)
+	b.wantBack(ref, before, objects+2)
+}
+
+func TestLabRevertOfCloneIsRollback(t *testing.T) {
+	b := newBench(t, 16*mebibyte)
+	b.writeFirst(16*mebibyte, mebibyte)
+	b.take("aaaa")
+	b.cloneWith("ds-aaaa-vda", func(c *bench) {
+		c.writeFirst(16*mebibyte, 16*mebibyte)
+		ref, before := c.take("bbbb"), c.sum("")
+		c.writeFirst(8*mebibyte, 4*mebibyte)
+		if done := c.revert(ref); done.How != methods.HowNative || c.sum("") != before {
+			t.Errorf("went %s, or the image is not as it was", done.How)
+		}
+	})
+}
+
+// cloneWith has a clone for a while.
+func (b *bench) cloneWith(snap string, use func(*bench)) {
+	b.t.Helper()
+	options := rbd.NewRbdImageOptions()
+	defer options.Destroy()
+	must(b.t, options.SetUint64(rbd.ImageOptionCloneFormat, 2))
+	source := *b.disk.Source.RBD
+	source.Image += "-clone"
+	must(b.t, rbd.CloneImage(b.conn.ioctx, b.disk.Source.RBD.Image, snap, b.conn.ioctx, source.Image, options))
+	clone := *b
+	clone.disk.Source.RBD = &source
+	use(&clone)
+	clone.removeImage()
+}
