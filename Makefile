@@ -30,8 +30,9 @@ build: ## build the program into build/
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -tags $(TAGS) -o build/libexec/domsnap/domsnap ./cmd/domsnap
 
 build-trixie: lab ## build with Debian 13's libvirt and librbd, in the lab's root
-	$(LAB) chroot --share $(shell $(GO) env GOROOT):ro --share $(shell $(GO) env GOMODCACHE):ro \
-		--env GOMODCACHE=$(shell $(GO) env GOMODCACHE) --env GOFLAGS=-buildvcs=false --env GOCACHE=/tmp/gocache \
+	@mkdir -p $(CACHE)/trixie
+	$(LAB) chroot --share $(CACHE)/trixie --share $(shell $(GO) env GOROOT):ro --share $(shell $(GO) env GOMODCACHE):ro \
+		--env GOMODCACHE=$(shell $(GO) env GOMODCACHE) --env GOFLAGS=-buildvcs=false --env GOCACHE=$(CACHE)/trixie \
 		-- $(shell $(GO) env GOROOT)/bin/go build -tags $(TAGS) -o build/trixie/domsnap ./cmd/domsnap
 
 lab: deps ## build the lab: a hypervisor with all four storages, in user space
@@ -43,7 +44,7 @@ $(LINT):
 
 lint: $(LINT) ## check the code, and that no layer points back
 	$(LINT) run --build-tags lab,$(TAGS)
-	shellcheck -x integration/deps $(LAB) integration/lab/lib/*.sh
+	shellcheck -x integration/deps integration/lab-tests $(LAB) integration/lab/lib/*.sh
 
 unit: ## test without root, libvirt daemon or lab
 	$(GO) test -race ./...

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -74,7 +73,7 @@ type verb func(ctx context.Context, o *orchestrator.Orchestrator, c *cli.Context
 
 // action runs a verb on a connection of its own.
 func (ui *ui) action(arguments int, v verb) cli.ActionFunc {
-	return func(c *cli.Context) (err error) {
+	return func(c *cli.Context) error {
 		if c.NArg() != arguments {
 			return usage("%s takes %d arguments: %s", c.Command.Name, arguments, c.Command.ArgsUsage)
 		}
@@ -82,7 +81,8 @@ func (ui *ui) action(arguments int, v verb) cli.ActionFunc {
 		if err != nil {
 			return err
 		}
-		defer func() { err = errors.Join(err, host.Close()) }()
+		// Whatever closing says, it does not change how the verb ended.
+		defer host.Close()
 		a, err := v(c.Context, ui.orchestrator(c, host), c)
 		if err != nil {
 			return err

@@ -16,7 +16,7 @@ func (ui *ui) lookCommands() []*cli.Command {
 	const one = "DOMAIN NAME"
 	return []*cli.Command{
 		{Name: "disks", ArgsUsage: "DOMAIN", Usage: "show each disk, its method and what stands in the way", Action: ui.storage(1, disks)},
-		{Name: "methods", Usage: "show every method and whether it works on this host", Action: ui.storage(0, listMethods)},
+		{Name: "methods", Usage: "show every method and whether it works on this host", Action: ui.methodsAction},
 		{Name: "snapshot-info", ArgsUsage: one, Usage: "show one snapshot", Action: ui.storage(2, info)},
 		{Name: "snapshot-current", ArgsUsage: "DOMAIN", Usage: "show the snapshot the present derives from", Action: ui.action(1, current)},
 		{Name: "snapshot-parent", ArgsUsage: one, Usage: "show the snapshot another one derives from", Action: ui.action(2, parent)},
@@ -48,8 +48,18 @@ func inPlace(c *orchestrator.Capabilities) string {
 	return "in place"
 }
 
-func listMethods(ctx context.Context, o *orchestrator.Orchestrator, _ *cli.Context) (answer, error) {
-	list := o.MethodReports(ctx)
+// methodsAction needs no libvirt: what it tells is about this host.
+func (ui *ui) methodsAction(c *cli.Context) error {
+	if c.NArg() > 0 {
+		return usage("methods takes no arguments")
+	}
+	if err := becomeFullBuild(); err != nil {
+		return err
+	}
+	return ui.print(methodsAnswer(ui.orchestrator(c, nil).MethodReports(c.Context)))
+}
+
+func methodsAnswer(list []orchestrator.MethodReport) answer {
 	return answer{list, func(w io.Writer) error {
 		t := newTable(w, "Method", "Works", "Revert", "What it does")
 		for _, m := range list {
@@ -63,7 +73,7 @@ func listMethods(ctx context.Context, o *orchestrator.Orchestrator, _ *cli.Conte
 			}
 		}
 		return t.flush()
-	}}, nil
+	}}
 }
 
 func info(ctx context.Context, o *orchestrator.Orchestrator, c *cli.Context) (answer, error) {

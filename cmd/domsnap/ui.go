@@ -29,8 +29,8 @@ type ui struct {
 	verbose  int
 	// failed is an error that the library has no other way to return.
 	failed error
-	mu     sync.Mutex
-	// held are the steps told while the guest may be held; they are printed when it is let go.
+	// mu is for steps that run side by side.
+	mu       sync.Mutex
 	progress *progress
 }
 

@@ -4,7 +4,9 @@ package rbd
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
+	"io"
 	"math/rand"
 	"testing"
 
@@ -105,7 +107,9 @@ func (b *bench) sum(snap string) (sum [sha256.Size]byte) {
 	block := make([]byte, 4*mebibyte)
 	for at := int64(0); at < int64(size); at += int64(len(block)) {
 		n, err := image.ReadAt(block, at)
-		must(b.t, err)
+		if !errors.Is(err, io.EOF) {
+			must(b.t, err)
+		}
 		hash.Write(block[:n])
 	}
 	return [sha256.Size]byte(hash.Sum(nil))

@@ -54,7 +54,7 @@ type writer interface {
 	rollBack(name string) error
 	// WriterAt may be called from several goroutines at once, and so may clear.
 	io.WriterAt
-	// clear makes a range zero, to the byte. Objects that are wholly in it are removed.
+	// clear makes a range zero, to the byte. Objects of full size that are wholly in it are removed.
 	clear(extent) error
 	// flush makes durable what was written.
 	flush() error

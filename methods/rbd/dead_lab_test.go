@@ -44,8 +44,8 @@ func (b *bench) hold() *os.Process {
 	must(b.t, err)
 	must(b.t, cmd.Start())
 	b.t.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
 	})
 	for lines := bufio.NewScanner(out); lines.Scan(); {
 		if lines.Text() == "held" {

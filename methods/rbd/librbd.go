@@ -18,8 +18,8 @@ func available() error { return nil }
 
 // settings are what differs from the client's configuration. The first three bound every call to the cluster,
 // in seconds; librados would wait for ever. A snapshot that another client makes has a limit of its own, 30 s,
-// in librbd. The last is how many objects a rollback has under way at a time: with the default, 10, it mostly
-// waits for answers.
+// in librbd. The last is how many objects a rollback or a comparison has under way at a time: with the default, 10,
+// it mostly waits for answers.
 var settings = []struct{ option, value string }{
 	{"client_mount_timeout", "15"},
 	{"rados_mon_op_timeout", "15"},
@@ -106,14 +106,15 @@ func (c *connection) close() {
 
 // typed gives Ceph's answer about a pool, an image or a snapshot the meaning it has in the contract.
 func typed(err error) error {
-	switch err := number(err); err {
-	case syscall.ENOENT:
+	err = number(err)
+	switch {
+	case errors.Is(err, syscall.ENOENT):
 		return methods.ErrNotFound
-	case syscall.EEXIST:
+	case errors.Is(err, syscall.EEXIST):
 		return methods.ErrExists
-	case syscall.EROFS:
+	case errors.Is(err, syscall.EROFS):
 		return methods.Blockedf("another client has the lock, or the image is a mirror's copy (%v)", err)
-	case syscall.EBUSY:
+	case errors.Is(err, syscall.EBUSY):
 		return methods.Blockedf("it is in use (%v)", err)
 	default:
 		return err

@@ -126,7 +126,7 @@ func (i *writeImage) rollBack(name string) error { return typed(i.GetSnapshot(na
 var zeroes [4096]byte
 
 // clear repeats zeroes, which librbd does by removing or truncating objects where it can. A discard would leave what
-// is not a multiple of the discard granularity as it is.
+// is not a multiple of the discard granularity as it is. An object that the end of the image cuts short stays, empty.
 func (i *writeImage) clear(e extent) error {
 	// Of the powers of two that divide the length, the largest that there are zeroes for.
 	block := min(e.length&-e.length, int64(len(zeroes)))

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"time"
 
 	"github.com/domsnap/domsnap/methods"
 )
@@ -40,17 +38,11 @@ func (m *Method) Revert(ctx context.Context, req methods.RevertRequest) (done me
 	if err != nil {
 		return done, err
 	}
-	t0 := time.Now()
 	s, err := open(ctx, m, p, true)
-	fmt.Fprintln(os.Stderr, "TIMING open", time.Since(t0).Milliseconds())
 	if err != nil {
 		return done, err
 	}
-	defer func() {
-		t1 := time.Now()
-		err = errors.Join(err, s.close(m.limits.answer))
-		fmt.Fprintln(os.Stderr, "TIMING close", time.Since(t1).Milliseconds(), "revert", time.Since(t0).Milliseconds())
-	}()
+	defer func() { err = errors.Join(err, s.close(m.limits.answer)) }()
 	req.Progress.Report(0, req.To.Size)
 	if done, err = await(ctx, s, func() (methods.Reverted, error) { return s.revert(ctx, req.Progress) }); err != nil {
 		return done, fmt.Errorf("revert to %s: %w", p, err)
@@ -60,18 +52,13 @@ func (m *Method) Revert(ctx context.Context, req methods.RevertRequest) (done me
 }
 
 func (s *session) revert(ctx context.Context, progress methods.Progress) (methods.Reverted, error) {
-	t0 := time.Now()
-	lap := func(n string) { fmt.Fprintln(os.Stderr, "TIMING", n, time.Since(t0).Milliseconds()) }
-	defer lap("all")
 	if err := revertible(s.reader, s.place); err != nil {
 		return methods.Reverted{}, err
 	}
-	lap("users")
 	plan, err := planRewrite(ctx, s.reader, s.place.snap)
 	if err != nil && !errors.Is(err, methods.ErrUnsupported) {
 		return methods.Reverted{}, fmt.Errorf("find what changed: %w", err)
 	}
-	lap("plan")
 	if ctx.Err() != nil {
 		return methods.Reverted{}, ctx.Err()
 	}

@@ -98,7 +98,8 @@ func TestLabRevertOfChangedExtents(t *testing.T) {
 			b.open(func(image *rbd.Image) { discard(t, image, 50*mebibyte, 9*mebibyte) })
 			ref, before, objects := b.take("aaaa"), b.sum(""), b.dataObjects()
 			b.open(func(image *rbd.Image) { change(t, image) })
-			b.wantBack(ref, before, objects)
+			// The one that the end of the image cuts short may stay, empty.
+			b.wantBack(ref, before, objects+1)
 			if b.sum("ds-aaaa-vda") != before {
 				t.Error("the snapshot changed")
 			}
@@ -130,8 +131,8 @@ func TestLabRevertAfterRollback(t *testing.T) {
 	defer image.close()
 	mapped, err := image.changed("ds-cccc-vda", "")
 	must(t, err)
-	t.Logf("changed by the object map: %v", mapped)
-	b.wantBack(ref, before, objects+2)
+	t.Logf("changed, says the object map: %v", mapped)
+	b.wantBack(ref, before, objects)
 }
 
 func TestLabRevertOfCloneIsRollback(t *testing.T) {

@@ -3,21 +3,9 @@ package rbd
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
-	"iter"
-	"slices"
-	"os"
-	"time"
-	"sync"
-
-	"github.com/domsnap/domsnap/methods"
 )
 
 const (
-	// pieceSize is how much is copied at a time, and inFlight how many pieces at once.
-	pieceSize = 1 << 20
-	inFlight  = 8
 	// grain is the smallest run of zeroes that is not written, and the least that a write counts for: smaller
 	// ones take as long.
 	grain = 64 << 10
@@ -61,8 +49,6 @@ func planRewrite(ctx context.Context, image reader, snap string) (rewrite, error
 	}
 	then, now = existing(then), existing(now)
 	r := rewrite{fresh: without(now, then), used: now}
-	t0 := time.Now()
-	defer func() { fmt.Fprintln(os.Stderr, "TIMING exact", len(join(then)), time.Since(t0).Milliseconds()) }()
 	for part := range pieces(join(then), partSize) {
 		found, err := image.changedWithin(snap, part)
 		if err = errors.Join(err, ctx.Err()); err != nil {
@@ -74,79 +60,4 @@ func planRewrite(ctx context.Context, image reader, snap string) (rewrite, error
 		}
 	}
 	return r, nil
-}
-
-// do writes it, several pieces at once. It stops between two pieces when the context ends.
-func (r rewrite) do(ctx context.Context, from io.ReaderAt, to writer, p methods.Progress) error {
-	done := counter(p, r.bytes())
-	t0 := time.Now()
-	defer func() { fmt.Fprintln(os.Stderr, "TIMING do", len(r.fresh), len(r.changed), time.Since(t0).Milliseconds()) }()
-	err := each(ctx, slices.Values(r.fresh), func(e extent) error {
-		defer done(e.length)
-		return to.clear(e)
-	})
-	if err == nil {
-		err = each(ctx, pieces(r.changed, pieceSize), func(e extent) error {
-			defer done(e.length)
-			return transfer(from, to, e)
-		})
-	}
-	fmt.Fprintln(os.Stderr, "TIMING copied", time.Since(t0).Milliseconds())
-	return errors.Join(err, to.flush())
-}
-
-// counter adds up what is done, by several at once.
-func counter(p methods.Progress, total int64) func(int64) {
-	var mu sync.Mutex
-	var done int64
-	return func(n int64) {
-		mu.Lock()
-		defer mu.Unlock()
-		done += n
-		p.Report(done, total)
-	}
-}
-
-// each does something with every extent, until the first error or the end of the context.
-func each(ctx context.Context, extents iter.Seq[extent], do func(extent) error) error {
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	var running sync.WaitGroup
-	places := make(chan struct{}, inFlight)
-	for e := range extents {
-		places <- struct{}{}
-		if ctx.Err() != nil {
-			break
-		}
-		running.Go(func() {
-			defer func() { <-places }()
-			if err := do(e); err != nil {
-				stop(fmt.Errorf("write %d bytes at %d: %w", e.length, e.offset, err))
-			}
-		})
-	}
-	running.Wait()
-	return context.Cause(ctx)
-}
-
-// transfer copies content and clears what is zero.
-func transfer(from io.ReaderAt, to writer, e extent) error {
-	data := make([]byte, e.length)
-	if _, err := from.ReadAt(data, e.offset); err != nil {
-		return err
-	}
-	for _, run := range runs(data, e.offset, grain) {
-		if err := put(to, run, data[run.offset-e.offset:][:run.length]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func put(to writer, run extent, data []byte) error {
-	if !run.exists {
-		return to.clear(run)
-	}
-	_, err := to.WriteAt(data, run.offset)
-	return err
 }
