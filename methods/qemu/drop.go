@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 
 	"github.com/domsnap/domsnap/methods"
@@ -26,17 +27,23 @@ type family struct {
 	active Image
 	// merged says that the child's content is in the image already: an attempt before got that far.
 	merged bool
+	// strangers are overlays on the image that this disk wrote to once and that nothing on record needs now. A disk
+	// that was replaced, or detached, leaves one; to merge or break it is not ours.
+	strangers []string
 }
 
 // PlanDrop implements methods.Merger. An image with one overlay takes that overlay's content in; with none it goes;
 // with several it has to stay.
 func (m *Method) PlanDrop(ctx context.Context, req methods.DropRequest) (methods.DropPlan, error) {
 	f, err := m.family(ctx, req)
-	if err != nil || f.untaken || f.gone || len(f.children) == 0 {
+	if err != nil || f.untaken || f.gone {
 		return methods.DropPlan{}, err
 	}
-	if len(f.children) > 1 {
+	if len(f.children) > 1 || len(f.strangers) > 0 {
 		return methods.DropPlan{NeededBy: f.neededBy(req.Others)}, nil
+	}
+	if len(f.children) == 0 {
+		return methods.DropPlan{}, nil
 	}
 	plan := methods.DropPlan{}
 	child := f.children[0].Path
@@ -63,6 +70,9 @@ func (f family) neededBy(others []methods.Ref) []string {
 		}
 		by = append(by, fmt.Sprintf("%s (%s)", who, c.Path))
 	}
+	for _, path := range f.strangers {
+		by = append(by, fmt.Sprintf("an overlay that the disk does not use any more (%s)", path))
+	}
 	return by
 }
 
@@ -76,10 +86,10 @@ func (m *Method) Drop(ctx context.Context, req methods.DropRequest) error {
 		return errors.Join(remove(req.Ref.Active), remove(mark(req.Ref.Active)))
 	case f.gone:
 		return nil
+	case len(f.children) > 1 || len(f.strangers) > 0:
+		return methods.Blockedf("%s is needed by %d overlays", f.image.Path, len(f.children)+len(f.strangers))
 	case len(f.children) == 0:
 		return remove(f.image.Path)
-	case len(f.children) > 1:
-		return methods.Blockedf("%s is needed by %d overlays", f.image.Path, len(f.children))
 	default:
 		return m.merge(ctx, req, f)
 	}
@@ -152,12 +162,7 @@ func (m *Method) inChain(ctx context.Context, top Image, path string) bool {
 	if err != nil {
 		return false
 	}
-	for _, l := range chain {
-		if l.Path == path {
-			return true
-		}
-	}
-	return false
+	return contains(chain, path)
 }
 
 func (m *Method) family(ctx context.Context, req methods.DropRequest) (family, error) {
@@ -179,6 +184,9 @@ func (m *Method) family(ctx context.Context, req methods.DropRequest) (family, e
 	}
 	f.children = builtOn(known, f.image.Path)
 	f.resume()
+	if f.strangers, err = m.strangers(ctx, req, known); err != nil {
+		return f, err
+	}
 	if len(f.children) == 1 {
 		f.grandchildren = builtOn(known, f.children[0].Path)
 	}
@@ -224,6 +232,28 @@ func (m *Method) known(ctx context.Context, req methods.DropRequest, f family) (
 		}
 	}
 	return known, nil
+}
+
+// strangers looks for overlays that snapshots were taken onto and that are in no chain that is known.
+func (m *Method) strangers(ctx context.Context, req methods.DropRequest, known []layer) ([]string, error) {
+	var found []string
+	for _, r := range append([]methods.Ref{req.Ref}, req.Others...) {
+		if _, err := os.Stat(r.Active); err != nil || r.Active == req.Ref.Name || contains(known, r.Active) {
+			continue
+		}
+		l, err := m.images.info(ctx, Image{r.Active, qcow2})
+		if err != nil {
+			return nil, err
+		}
+		if l.Backing.Path == req.Ref.Name {
+			found = append(found, r.Active)
+		}
+	}
+	return found, nil
+}
+
+func contains(images []layer, path string) bool {
+	return slices.ContainsFunc(images, func(l layer) bool { return l.Path == path })
 }
 
 func builtOn(images []layer, path string) []layer {

@@ -2,6 +2,7 @@ package qemu_test
 
 import (
 	"errors"
+	"os"
 	"testing"
 
 	"github.com/domsnap/domsnap/methods"
@@ -122,4 +123,24 @@ func TestDropOfASnapshotWithoutOverlaysUnlinksIt(t *testing.T) {
 	r.drop("skept")
 	r.wantPresent("....")
 	r.wantFiles("web1.qcow2", "web1.ds-sone-vda.qcow2")
+}
+
+// TestImageOfAReplacedDiskHasToStay: what the disk wrote to before somebody gave it another image is on the snapshot's
+// image still, and only its owner knows what for.
+func TestImageOfAReplacedDiskHasToStay(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.take("sone")
+	r.addDisk("vda", "other.qcow2")
+	req := r.dropRequest("sone")
+	plan, err := r.PlanDrop(t.Context(), req)
+	if err != nil || len(plan.NeededBy) != 1 {
+		t.Errorf("got %+v, %v", plan, err)
+	}
+	if err := r.Drop(t.Context(), req); !errors.Is(err, methods.ErrBlocked) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := os.Stat(req.Ref.Name); err != nil {
+		t.Error(err)
+	}
 }
