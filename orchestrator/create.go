@@ -45,6 +45,10 @@ func (c *creation) run(ctx context.Context) (*Snapshot, error) {
 	if err := c.make(ctx); err != nil {
 		return nil, c.fail(ctx, err)
 	}
+	// The commit point: from here the snapshot is there, and undoing it is a delete.
+	if err := c.commitSnapshot(ctx); err != nil {
+		return nil, c.commitFailed(ctx, err)
+	}
 	if err := c.journal.End(c.desc.UUID); err != nil {
 		return nil, c.unfinished(err)
 	}
@@ -54,19 +58,22 @@ func (c *creation) run(ctx context.Context) (*Snapshot, error) {
 func (c *creation) intent() journal.Intent {
 	return journal.Intent{
 		Verb: journal.Create, Domain: c.desc.Name, UUID: c.desc.UUID, Started: c.Now(),
-		Snapshot: c.plan.ID, Refs: c.plan.refs(),
+		Snapshot: c.plan.ID, Refs: c.plan.refs(), State: string(c.desc.State),
 	}
 }
 
-// fail takes everything back. What cannot be taken back is left to recover.
+// fail takes everything back. What cannot be taken back, and a guest that may be held still, is left to recover.
 func (c *creation) fail(ctx context.Context, cause error) error {
+	if errors.Is(cause, quiesce.ErrNotReleased) {
+		return cause
+	}
 	if err := c.undo(ctx); err != nil {
 		return c.unfinished(errors.Join(cause, err))
 	}
 	if err := c.journal.End(c.desc.UUID); err != nil {
 		return c.unfinished(errors.Join(cause, err))
 	}
-	if errors.Is(cause, quiesce.ErrNotQuiesced) || errors.Is(cause, quiesce.ErrNotReleased) {
+	if errors.Is(cause, quiesce.ErrNotQuiesced) || errors.Is(cause, quiesce.ErrFrozen) {
 		return cause
 	}
 	return &Problem{Kind: ErrFailed, Err: cause}
@@ -76,15 +83,37 @@ func (c *creation) make(ctx context.Context) error {
 	if err := c.prepare(ctx); err != nil {
 		return errors.Join(err, c.close())
 	}
+	if err := c.stateKept(ctx); err != nil {
+		return errors.Join(err, c.close())
+	}
 	err := c.still(ctx)
 	if err = errors.Join(err, c.close()); err != nil {
 		return err
 	}
-	if err := c.verify(ctx); err != nil {
+	return c.verify(ctx)
+}
+
+// commitFailed undoes the snapshot only when the lineage is certain not to have it.
+func (c *creation) commitFailed(ctx context.Context, cause error) error {
+	if errors.Is(cause, context.DeadlineExceeded) {
+		return c.unfinished(cause)
+	}
+	if err := c.refresh(context.WithoutCancel(ctx)); err != nil || c.byID(c.plan.ID) != nil {
+		return c.unfinished(errors.Join(cause, err))
+	}
+	return c.fail(ctx, cause)
+}
+
+// stateKept makes sure that the domain was not started or stopped while the snapshot was prepared.
+func (c *creation) stateKept(ctx context.Context) error {
+	before := c.desc.State
+	if err := c.refresh(ctx); err != nil {
 		return err
 	}
-	// The commit point: from here the snapshot is there, and undoing it is a delete.
-	return c.commitSnapshot(ctx)
+	if c.desc.State != before {
+		return fmt.Errorf("the domain was %s and is %s now", before, c.desc.State)
+	}
+	return nil
 }
 
 func (c *creation) prepare(ctx context.Context) error {
@@ -180,7 +209,7 @@ func (c *creation) record() xmlspec.LineageSnapshot {
 		FrozenMS: c.report.FrozenFor.Milliseconds(), PausedMS: c.report.PausedFor.Milliseconds(),
 		Frozen: c.report.Frozen, Thawed: c.report.Thawed,
 	}
-	if c.plan.Hold.HeldBy != nil {
+	if c.report.Held {
 		s.HeldBy = *c.plan.Hold.HeldBy
 	}
 	for _, skipped := range c.plan.Skipped {

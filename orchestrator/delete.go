@@ -61,7 +61,7 @@ func (o *Orchestrator) PlanDelete(ctx context.Context, opts DeleteOptions) ([]Pl
 	if err != nil {
 		return nil, err
 	}
-	var steps []PlannedStep
+	steps := []PlannedStep{}
 	for _, id := range ids {
 		s := op.byID(id)
 		for _, ref := range op.refs(s) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"time"
 
 	"github.com/domsnap/domsnap/methods"
 	"github.com/domsnap/domsnap/xmlspec"
@@ -85,8 +86,14 @@ func (op *operation) unfinished(cause error) error {
 	return &Problem{Kind: ErrUnfinished, Err: cause, Hint: "run: domsnap recover " + op.desc.Name}
 }
 
-// commit writes the lineage: what it says from now on is so.
+// commitTimeout is how long the lineage may take to be written.
+const commitTimeout = time.Minute
+
+// commit writes the lineage: what it says from now on is so. It is not given up when ctx ends: whether it took place
+// would not be known.
 func (op *operation) commit(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
+	defer cancel()
 	text, err := op.lineage.Marshal()
 	if err != nil {
 		return err

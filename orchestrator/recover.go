@@ -8,6 +8,7 @@ import (
 
 	"github.com/domsnap/domsnap/methods"
 	"github.com/domsnap/domsnap/orchestrator/journal"
+	"github.com/domsnap/domsnap/quiesce"
 	"github.com/domsnap/domsnap/xmlspec"
 )
 
@@ -79,6 +80,9 @@ func (op *operation) redo(ctx context.Context, i *journal.Intent) ([]string, err
 }
 
 func (op *operation) undoCreate(ctx context.Context, i *journal.Intent) ([]string, error) {
+	if err := op.letGo(ctx, i); err != nil {
+		return nil, err
+	}
 	if op.byID(i.Snapshot) != nil {
 		return []string{"the snapshot was complete"}, nil
 	}
@@ -95,6 +99,14 @@ func (op *operation) undoCreate(ctx context.Context, i *journal.Intent) ([]strin
 		did = append(did, "removed "+ref.Name)
 	}
 	return did, nil
+}
+
+// letGo comes before everything else: the guest may be held still, if the guardian was killed too.
+func (op *operation) letGo(ctx context.Context, i *journal.Intent) error {
+	if !op.desc.Active() {
+		return nil
+	}
+	return quiesce.LetGo(ctx, op.domain, State(i.State) == Running && op.desc.State == Paused)
 }
 
 func (op *operation) redoDelete(ctx context.Context, i *journal.Intent) ([]string, error) {
@@ -151,7 +163,7 @@ func (op *operation) finishedDrop(ctx context.Context, ref methods.Ref, renamed 
 }
 
 func (op *operation) redoRevert(ctx context.Context, i *journal.Intent) ([]string, error) {
-	if op.desc.State != Shutoff {
+	if op.desc.State != Shutoff && !i.Reverted {
 		return nil, refuse("power it off", "domain %s runs on half-reverted disks", op.desc.Name)
 	}
 	r := &reversion{
@@ -169,14 +181,28 @@ func (op *operation) redoRevert(ctx context.Context, i *journal.Intent) ([]strin
 	if err := r.resume(i); err != nil {
 		return nil, err
 	}
-	if err := r.completeSafety(ctx); err != nil {
-		return nil, err
-	}
-	if err := r.revertAll(ctx); err != nil {
+	if err := r.redoDisks(ctx, i); err != nil {
 		return nil, err
 	}
 	_, err := r.finish(ctx)
 	return []string{"reverted to " + r.to.Name}, err
+}
+
+// redoDisks reverts again what may be half done. A domain that was started since is not one of them.
+func (r *reversion) redoDisks(ctx context.Context, i *journal.Intent) error {
+	if i.Reverted {
+		if r.desc.State != Shutoff {
+			r.after = Shutoff // nothing is left to start
+		}
+		return nil
+	}
+	if err := r.completeSafety(ctx); err != nil {
+		return err
+	}
+	if err := r.revertAll(ctx); err != nil {
+		return err
+	}
+	return r.markReverted()
 }
 
 // resume rebuilds the work from the journal.

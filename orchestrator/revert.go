@@ -187,7 +187,17 @@ func (r *reversion) run(ctx context.Context) (*RevertResult, error) {
 	if err := r.revertAll(ctx); err != nil {
 		return nil, r.unfinished(err)
 	}
+	if err := r.markReverted(); err != nil {
+		return nil, r.unfinished(err)
+	}
 	return r.finish(ctx)
+}
+
+// markReverted is durable before anybody can start the domain: what it writes then is never reverted again.
+func (r *reversion) markReverted() error {
+	i := r.intent()
+	i.Reverted = true
+	return r.journal.Begin(i)
 }
 
 // ready powers the domain off and asks every method whether anything stands in its disk's way.

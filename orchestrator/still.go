@@ -37,12 +37,27 @@ func (c *creation) hold(ctx context.Context) (err error) {
 		Policy: c.opts.Quiesce, NoPause: c.opts.NoPause, AlsoPause: alsoPause,
 		FreezeTimeout: c.opts.FreezeTimeout, Guardian: guardian,
 	}
-	c.report, err = quiesce.Within(ctx, c.domain, options, c.takeAll)
-	if errors.Is(err, quiesce.ErrHoldLost) && c.opts.Quiesce != quiesce.Require {
+	taken := false
+	c.report, err = quiesce.Within(ctx, c.domain, options, func(ctx context.Context) error {
+		err := c.takeAll(ctx)
+		taken = err == nil && ctx.Err() == nil
+		return err
+	})
+	return c.judge(err, taken)
+}
+
+// judge accepts a guest that went on by itself where the snapshot need not be better than after pulling the plug. What
+// was taken then is all of it, and in time.
+func (c *creation) judge(err error, taken bool) error {
+	switch {
+	case !errors.Is(err, quiesce.ErrHoldLost) || !taken:
+		return err
+	case c.opts.Quiesce == quiesce.Require:
+		return fmt.Errorf("%w: %w", quiesce.ErrNotQuiesced, err)
+	default:
 		c.report.Notes = append(c.report.Notes, err.Error())
 		return nil
 	}
-	return err
 }
 
 // uncovered says that freezing file systems does not keep all disks still, as far as the agent can tell: a raw volume

@@ -120,15 +120,7 @@ func (g *guard) once(ctx context.Context) error {
 	if c, ok := guest.(io.Closer); ok {
 		defer c.Close()
 	}
-	if g.holds[HoldPause] {
-		if err := guest.Resume(ctx); err != nil {
-			return err
-		}
-	}
-	if !g.holds[HoldFreeze] {
-		return nil
-	}
-	return thawAll(ctx, guest, new(int))
+	return release(ctx, guest, g.holds)
 }
 
 // errNotReady: the guardian ended, or said something else, before it said that it is ready.

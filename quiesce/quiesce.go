@@ -74,6 +74,12 @@ var ErrNotQuiesced = errors.New("the guest's file systems could not be frozen")
 // ErrNotReleased: the guest could not be confirmed thawed or resumed.
 var ErrNotReleased = errors.New("the guest could not be confirmed thawed and resumed")
 
+// ErrGone: there is no guest to let go any more; it was powered off, or crashed.
+var ErrGone = errors.New("the guest does not run any more")
+
+// ErrFrozen: somebody else holds the guest frozen. It was left alone.
+var ErrFrozen = errors.New("the guest is frozen already, by somebody else")
+
 // ErrHoldLost: the guest went on before the window was over, so the disks may not agree.
 var ErrHoldLost = errors.New("the guest went on before all snapshots were taken")
 
@@ -111,7 +117,9 @@ const (
 
 // Report is what was done to the guest.
 type Report struct {
-	Level          Level
+	Level Level
+	// Held says that the guest was frozen or paused while the act ran.
+	Held           bool
 	Frozen, Thawed int
 	// FrozenFor runs from just before the freeze is sent until the thaw is confirmed.
 	FrozenFor time.Duration

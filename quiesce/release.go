@@ -80,7 +80,7 @@ func insist(ctx context.Context, do func(context.Context) error) error {
 		bounded, cancel := context.WithTimeout(ctx, PingTimeout)
 		err := do(bounded)
 		cancel()
-		if err == nil {
+		if err == nil || errors.Is(err, ErrGone) {
 			return nil
 		}
 		select {
@@ -89,4 +89,32 @@ func insist(ctx context.Context, do func(context.Context) error) error {
 		case <-time.After(retryEvery):
 		}
 	}
+}
+
+// release lets a guest go once: it resumes and thaws what it was held by.
+func release(ctx context.Context, g Guest, holds map[Hold]bool) error {
+	if holds[HoldPause] {
+		if err := g.Resume(ctx); err != nil {
+			return err
+		}
+	}
+	if !holds[HoldFreeze] {
+		return nil
+	}
+	return thawAll(ctx, g, new(int))
+}
+
+// LetGo lets a guest go that a process held which is gone, guardian and all. Paused says that it is paused and was not
+// before. A guest whose agent does not answer is not thawed: nothing tells whether it is frozen.
+func LetGo(ctx context.Context, g Guest, paused bool) error {
+	holds := map[Hold]bool{HoldPause: paused}
+	if err := insist(ctx, func(ctx context.Context) error { return release(ctx, g, holds) }); err != nil {
+		return err
+	}
+	bounded, cancel := context.WithTimeout(ctx, PingTimeout)
+	defer cancel()
+	if g.Ping(bounded) != nil {
+		return nil
+	}
+	return insist(ctx, func(ctx context.Context) error { return thawAll(ctx, g, new(int)) })
 }

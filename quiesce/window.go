@@ -9,14 +9,26 @@ import (
 
 // Within holds the guest, runs act, and lets the guest go. Act's context ends with the hold's limit. The guest
 // is let go also when act fails, panics, or ctx ends. The errors are those of act, joined with ErrNotQuiesced
-// (act was not run), ErrHoldLost and ErrNotReleased.
+// (act was not run), ErrFrozen (nor was it), ErrHoldLost and ErrNotReleased.
 func Within(ctx context.Context, g Guest, o Options, act func(context.Context) error) (Report, error) {
 	w := &window{guest: g, opts: o.withDefaults(), report: Report{Level: Crash}}
 	answers := w.agentAnswers(ctx)
 	if !answers && o.Policy == Require {
 		return w.report, fmt.Errorf("%w: the agent does not answer", ErrNotQuiesced)
 	}
+	if answers && w.foreignFreeze(ctx) {
+		return w.report, ErrFrozen
+	}
 	return w.run(ctx, answers, act)
+}
+
+// foreignFreeze says that somebody else's window is open; to thaw would break it. An agent that cannot tell is no
+// obstacle.
+func (w *window) foreignFreeze(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, PingTimeout)
+	defer cancel()
+	frozen, err := w.guest.Frozen(ctx)
+	return err == nil && frozen
 }
 
 func (o Options) withDefaults() Options {
@@ -116,10 +128,14 @@ func (w *window) pause(ctx context.Context) error {
 		return fmt.Errorf("tell the guardian of the pause: %w", err)
 	}
 	w.pauseSent = time.Now()
-	if err := w.guest.Pause(ctx); err != nil {
+	// A pause that nobody waits for would come after the guest was let go.
+	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.opts.HoldLimit)
+	defer cancel()
+	if err := w.guest.Pause(bounded); err != nil {
 		return fmt.Errorf("pause the guest: %w", err)
 	}
-	return nil
+	w.report.Held = true
+	return ctx.Err()
 }
 
 // freeze tries to; where it must not fail that is an error, else the caller pauses.
@@ -132,7 +148,7 @@ func (w *window) freeze(ctx context.Context) error {
 	w.freezeSent = time.Now()
 	n, err := w.guest.FreezeFilesystems(bounded)
 	if err == nil && n > 0 {
-		w.report.Level, w.report.Frozen = Filesystem, n
+		w.report.Level, w.report.Held, w.report.Frozen = Filesystem, true, n
 		return nil
 	}
 	if err == nil {
@@ -149,13 +165,15 @@ func (w *window) freezeFailed(ctx, bounded context.Context, cause error) error {
 			w.note("the guardian does not watch for a late freeze: %v", err)
 		}
 	}
-	if err := w.thaw(ctx); err != nil {
-		return errors.Join(fmt.Errorf("%w: %w", ErrNotQuiesced, cause), err)
-	}
-	if w.opts.Policy == Require {
+	if w.opts.Policy == Require || ctx.Err() != nil {
 		return fmt.Errorf("%w: %w", ErrNotQuiesced, cause)
 	}
-	return ctx.Err()
+	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), ReleaseTimeout)
+	defer cancel()
+	if err := w.thaw(limited); err != nil {
+		return errors.Join(fmt.Errorf("%w: %w", ErrNotQuiesced, cause), err)
+	}
+	return nil
 }
 
 func (w *window) note(format string, args ...any) {

@@ -21,7 +21,7 @@ func exitCode(err error) int {
 		return 5
 	case errors.Is(err, orchestrator.ErrFailed):
 		return 1
-	case errors.Is(err, orchestrator.ErrBusy):
+	case errors.Is(err, orchestrator.ErrBusy), errors.Is(err, quiesce.ErrFrozen):
 		return 4
 	case errors.Is(err, orchestrator.ErrNotFound), errors.Is(err, methods.ErrNotFound):
 		return 3

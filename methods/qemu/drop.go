@@ -83,7 +83,7 @@ func (m *Method) Drop(ctx context.Context, req methods.DropRequest) error {
 	case err != nil:
 		return err
 	case f.untaken:
-		return errors.Join(remove(req.Ref.Active), remove(mark(req.Ref.Active)))
+		return m.dropUntaken(ctx, req)
 	case f.gone:
 		return nil
 	case len(f.children) > 1 || len(f.strangers) > 0:
@@ -95,13 +95,29 @@ func (m *Method) Drop(ctx context.Context, req methods.DropRequest) error {
 	}
 }
 
+// dropUntaken removes an overlay that was prepared. QEMU's own lock has the last word on whether it is in use: libvirt can
+// have died before it noted down that the disk has moved.
+func (m *Method) dropUntaken(ctx context.Context, req methods.DropRequest) error {
+	overlay := req.Ref.Active
+	if _, err := os.Lstat(overlay); err == nil && req.Disk.Domain.Active {
+		if err := m.images.unused(ctx, Image{overlay, qcow2}); err != nil {
+			return err
+		}
+	}
+	return errors.Join(remove(overlay), remove(mark(overlay)))
+}
+
 // merge moves the only child's content into the image. The child's file goes last, when nothing names it any more.
 func (m *Method) merge(ctx context.Context, req methods.DropRequest, f family) error {
 	child := f.children[0]
 	if err := setMark(child.Path); err != nil {
 		return fmt.Errorf("mark %s: %w", child.Path, err)
 	}
-	live := req.Disk.Domain.Active && m.inChain(ctx, f.active, child.Path)
+	chain, err := m.images.chain(ctx, f.active)
+	if err != nil {
+		return err
+	}
+	live := req.Disk.Domain.Active && contains(chain, child.Path)
 	commit := m.commitOff
 	switch {
 	case f.merged:
@@ -113,7 +129,7 @@ func (m *Method) merge(ctx context.Context, req methods.DropRequest, f family) e
 		return err
 	}
 	for _, g := range f.grandchildren {
-		if live && m.inChain(ctx, f.active, g.Path) {
+		if live && contains(chain, g.Path) {
 			continue // QEMU has changed this one's header itself
 		}
 		if err := m.images.rebase(ctx, g.Image, f.image); err != nil {
@@ -157,12 +173,28 @@ func (m *Method) commitOff(ctx context.Context, req methods.DropRequest, f famil
 	return m.hypervisor.SetSource(ctx, req.Disk.Domain.UUID, req.Disk.Target, f.image)
 }
 
-func (m *Method) inChain(ctx context.Context, top Image, path string) bool {
-	chain, err := m.images.chain(ctx, top)
-	if err != nil {
-		return false
+// related makes sure that the disk still runs on images of the snapshot. Of one that was given another image, or is not
+// there any more, nobody can tell who needs the old ones.
+func (m *Method) related(ctx context.Context, active, image Image) error {
+	unknown := &methods.Blocked{
+		What: fmt.Sprintf("the disk does not run on images of the snapshot, so who needs %s is not known", image.Path),
+		Hint: "attach the disk again as it was, or forget the snapshot with --metadata",
 	}
-	return contains(chain, path)
+	if active.Path == "" {
+		return unknown
+	}
+	present, err := m.images.chain(ctx, active)
+	if err != nil {
+		return err
+	}
+	chain, err := m.images.chain(ctx, image)
+	if err != nil {
+		return err
+	}
+	if present[len(present)-1].Path != chain[len(chain)-1].Path {
+		return unknown
+	}
+	return nil
 }
 
 func (m *Method) family(ctx context.Context, req methods.DropRequest) (family, error) {
@@ -177,6 +209,9 @@ func (m *Method) family(ctx context.Context, req methods.DropRequest) (family, e
 	}
 	if f.untaken {
 		return f, nil
+	}
+	if err := m.related(ctx, f.active, f.image); err != nil {
+		return f, err
 	}
 	known, err := m.known(ctx, req, f)
 	if err != nil {

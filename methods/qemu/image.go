@@ -59,6 +59,18 @@ func (i images) info(ctx context.Context, img Image) (layer, error) {
 	return parseInfo(img, out)
 }
 
+// unused fails with ErrBlocked while somebody has the image open.
+func (i images) unused(ctx context.Context, img Image) error {
+	path, err := safePath(img.Path)
+	if err != nil {
+		return err
+	}
+	if _, err := i.run.Run(ctx, qemuImg, "info", "--output=json", "-f", img.Format, path); err != nil {
+		return &methods.Blocked{What: fmt.Sprintf("%s may be in use: %v", img.Path, err), Hint: "see who: fuser -v " + img.Path}
+	}
+	return nil
+}
+
 func parseInfo(img Image, out []byte) (layer, error) {
 	var info imageInfo
 	if err := json.Unmarshal(out, &info); err != nil {

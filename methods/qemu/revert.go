@@ -27,6 +27,9 @@ func (m *Method) CheckRevert(ctx context.Context, req methods.RevertRequest) err
 	if err != nil {
 		return err
 	}
+	if err := m.related(ctx, present, Image{req.To.Name, req.To.Disk.Format}); err != nil {
+		return err
+	}
 	if now.Size != req.To.Size {
 		return &methods.Blocked{
 			What: fmt.Sprintf("disk %s has %d bytes now and had %d in the snapshot", req.Disk.Target, now.Size, req.To.Size),

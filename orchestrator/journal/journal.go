@@ -49,6 +49,8 @@ type Intent struct {
 	Whole bool `json:"whole,omitempty"`
 	// State is the domain state to end in.
 	State string `json:"state,omitempty"`
+	// Reverted says that all disks of a revert are done, so that they must not be touched again.
+	Reverted bool `json:"reverted,omitempty"`
 }
 
 // Journal is a directory of intents. Only the holder of a domain's lock writes its intent.

@@ -45,20 +45,32 @@ func (d *Domain) Frozen(ctx context.Context) (bool, error) {
 // CoveredDisks implements orchestrator.Domain.
 func (d *Domain) CoveredDisks(ctx context.Context) (int, error) {
 	var filesystems []struct {
-		Disk []struct {
-			Dev string `json:"dev"`
-		} `json:"disk"`
+		Disk []diskAddress `json:"disk"`
 	}
 	if err := d.agent(ctx, "guest-get-fsinfo", &filesystems); err != nil {
 		return 0, err
 	}
-	covered := map[string]bool{}
+	covered := map[diskAddress]bool{}
 	for _, fs := range filesystems {
 		for _, disk := range fs.Disk {
-			covered[disk.Dev] = true
+			covered[disk] = true
 		}
 	}
 	return len(covered), nil
+}
+
+// diskAddress is where the guest has a disk: two partitions of one disk have the same.
+type diskAddress struct {
+	Bus        string `json:"bus-type"`
+	Controller struct {
+		Domain   int `json:"domain"`
+		Bus      int `json:"bus"`
+		Slot     int `json:"slot"`
+		Function int `json:"function"`
+	} `json:"pci-controller"`
+	Channel int `json:"bus"`
+	Target  int `json:"target"`
+	Unit    int `json:"unit"`
 }
 
 // agent sends a command without arguments and decodes what it returns; a nil into is for commands whose reply says
@@ -69,7 +81,7 @@ func (d *Domain) agent(ctx context.Context, command string, into any) error {
 		return d.dom.QemuAgentCommand(fmt.Sprintf("{%q:%q}", "execute", command), timeout, 0)
 	})
 	if err != nil {
-		return fmt.Errorf("ask the agent for %s: %w", command, err)
+		return fmt.Errorf("ask the agent for %s: %w", command, d.orGone(err))
 	}
 	if into == nil {
 		return nil

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"libvirt.org/go/libvirt"
 	"libvirt.org/go/libvirtxml"
 
+	"github.com/domsnap/domsnap/methods"
 	"github.com/domsnap/domsnap/methods/qemu"
 	"github.com/domsnap/domsnap/xmlspec"
 )
@@ -34,13 +36,17 @@ func (h *Host) readySwitch(uuid string, overlays []qemu.Overlay) (qemu.Switch, e
 	if err != nil {
 		return nil, errors.Join(err, dom.Free())
 	}
-	return &overlaySwitch{dom: dom, request: request}, nil
+	return &overlaySwitch{host: h, uuid: uuid, dom: dom, request: request, overlays: overlays}, nil
 }
 
 // overlaySwitch is one call of libvirt that only has to be made.
 type overlaySwitch struct {
-	dom     *libvirt.Domain
-	request string
+	host     *Host
+	uuid     string
+	dom      *libvirt.Domain
+	request  string
+	overlays []qemu.Overlay
+	done     bool
 }
 
 // Do waits for libvirt also when ctx ends meanwhile: who gives up on a call that may still move the disks would take
@@ -55,10 +61,39 @@ func (s *overlaySwitch) Do(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.done = true
 	return snapshot.Free()
 }
 
-func (s *overlaySwitch) Close() error { return s.dom.Free() }
+func (s *overlaySwitch) Close() error {
+	var errs []error
+	if s.done {
+		for _, o := range s.overlays {
+			errs = append(errs, s.host.define(s.uuid, o))
+		}
+	}
+	return errors.Join(append(errs, s.dom.Free())...)
+}
+
+// define makes sure that the persistent definition names the overlay too: libvirt leaves it alone where it names the
+// present source in another way, as by pool and volume, and the next start would be from the snapshot's image.
+func (h *Host) define(uuid string, o qemu.Overlay) error {
+	ctx := context.Background()
+	var same bool
+	err := h.withDomain(ctx, uuid, func(d *Domain) error {
+		if persistent, err := d.dom.IsPersistent(); err != nil || !persistent {
+			same = true
+			return err
+		}
+		disk, err := d.disk(o.Target, libvirt.DOMAIN_XML_INACTIVE)
+		same = disk.Source.File == o.File
+		return err
+	})
+	if err != nil || same {
+		return err
+	}
+	return h.SetSource(ctx, uuid, o.Target, qemu.Image{Path: o.File, Format: "qcow2"})
+}
 
 // overlayRequest names every disk: libvirt takes those that are not named as well.
 func overlayRequest(d *xmlspec.Domain, overlays []qemu.Overlay) (string, error) {
@@ -126,8 +161,9 @@ func sourceOf(s *libvirtxml.DomainDiskSource, path string) *libvirtxml.DomainDis
 	if s == nil {
 		s = &libvirtxml.DomainDiskSource{}
 	}
-	if s.Block != nil {
-		s.Block.Dev = path
+	s.File, s.Block, s.Volume = nil, nil, nil
+	if info, err := os.Stat(path); err == nil && info.Mode()&os.ModeDevice != 0 {
+		s.Block = &libvirtxml.DomainDiskSourceBlock{Dev: path}
 		return s
 	}
 	s.File = &libvirtxml.DomainDiskSourceFile{File: path}
@@ -149,15 +185,22 @@ func (h *Host) Commit(ctx context.Context, c qemu.Commit) error {
 	})
 }
 
-// startCommit finds a job of an earlier attempt as good as a new one.
+// startCommit finds a commit of an earlier attempt as good as a new one; another job on the disk is somebody else's.
 func (d *Domain) startCommit(c qemu.Commit, active bool) error {
-	job, err := d.dom.GetBlockJobInfo(c.Target, 0)
-	if err == nil && job.Type != 0 {
-		return nil
-	}
-	var flags libvirt.DomainBlockCommitFlags
+	kind, flags := libvirt.DOMAIN_BLOCK_JOB_TYPE_COMMIT, libvirt.DomainBlockCommitFlags(0)
 	if active {
-		flags = libvirt.DOMAIN_BLOCK_COMMIT_ACTIVE
+		kind, flags = libvirt.DOMAIN_BLOCK_JOB_TYPE_ACTIVE_COMMIT, libvirt.DOMAIN_BLOCK_COMMIT_ACTIVE
+	}
+	job, err := d.dom.GetBlockJobInfo(c.Target, 0)
+	switch {
+	case err != nil || job.Type == libvirt.DOMAIN_BLOCK_JOB_TYPE_UNKNOWN:
+	case job.Type == kind:
+		return nil
+	default:
+		return &methods.Blocked{
+			What: fmt.Sprintf("a block job runs on disk %s", c.Target),
+			Hint: "see it: virsh blockjob DOMAIN " + c.Target,
+		}
 	}
 	if err := d.dom.BlockCommit(c.Target, c.Base, c.Top, 0, flags); err != nil {
 		return fmt.Errorf("start block commit of disk %s: %w", c.Target, err)

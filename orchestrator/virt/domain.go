@@ -3,6 +3,7 @@ package virt
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"libvirt.org/go/libvirt"
 
@@ -10,6 +11,9 @@ import (
 	"github.com/domsnap/domsnap/quiesce"
 	"github.com/domsnap/domsnap/xmlspec"
 )
+
+// powerOffTimeout is more than libvirt itself gives QEMU to end.
+const powerOffTimeout = time.Minute
 
 // Domain is one domain.
 type Domain struct {
@@ -122,6 +126,9 @@ func (d *Domain) Start(ctx context.Context, paused bool) error {
 // PowerOff implements orchestrator.Domain. QEMU is asked to end first, so that it writes out what it holds, and killed
 // when it does not.
 func (d *Domain) PowerOff(ctx context.Context) error {
+	// Who stopped waiting for it would take a domain for running that is about to end.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), powerOffTimeout)
+	defer cancel()
 	err := boundedDo(ctx, func() error {
 		err := d.dom.DestroyFlags(libvirt.DOMAIN_DESTROY_GRACEFUL)
 		if err == nil || isCode(err, libvirt.ERR_OPERATION_INVALID) {
@@ -137,18 +144,34 @@ func (d *Domain) PowerOff(ctx context.Context) error {
 
 // Pause implements quiesce.Guest.
 func (d *Domain) Pause(ctx context.Context) error {
-	return boundedDo(ctx, d.dom.Suspend)
+	return boundedDo(ctx, func() error { return d.orGone(d.dom.Suspend()) })
 }
 
-// Resume implements quiesce.Guest.
+// Resume implements quiesce.Guest. It is always sent, so that it comes after a pause that was given up and is still to
+// come.
 func (d *Domain) Resume(ctx context.Context) error {
 	return boundedDo(ctx, func() error {
-		state, err := d.state()
-		if err != nil || state != orchestrator.Paused {
-			return err
+		err := d.dom.Resume()
+		if err == nil {
+			return nil
 		}
-		return d.dom.Resume()
+		if state, stateErr := d.state(); stateErr == nil && state == orchestrator.Running {
+			return nil
+		}
+		return d.orGone(err)
 	})
+}
+
+// orGone says of an error whether the reason is that the guest does not run any more.
+func (d *Domain) orGone(err error) error {
+	if err == nil {
+		return nil
+	}
+	state, stateErr := d.state()
+	if isCode(stateErr, libvirt.ERR_NO_DOMAIN) || stateErr == nil && state == orchestrator.Shutoff {
+		return fmt.Errorf("%w: %w", quiesce.ErrGone, err)
+	}
+	return err
 }
 
 var (
