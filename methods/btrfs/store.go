@@ -83,6 +83,10 @@ func (p *place) dropStore(store *os.File) error {
 	if err != nil {
 		return fmt.Errorf("lock %s: %w", store.Name(), err)
 	}
+	// Removed by another meanwhile, the name may be a new store's, whose lock is another one.
+	if st, err := stat(store); err != nil || st.Nlink == 0 {
+		return err
+	}
 	err = unix.Unlinkat(int(p.dir.Fd()), storeName, unix.AT_REMOVEDIR)
 	if err == nil || errors.Is(err, unix.ENOTEMPTY) || errors.Is(err, unix.EEXIST) || errors.Is(err, unix.ENOENT) {
 		return nil
