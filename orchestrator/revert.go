@@ -330,12 +330,13 @@ func (d *revertingDisk) revert(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	took := time.Since(start)
 	if _, err := d.method.Stat(ctx, d.req.To); err != nil {
 		return fmt.Errorf("find the snapshot after the revert: %w", err)
 	}
 	d.result = RevertedDisk{
 		Target: d.req.Disk.Target, InPlace: true, How: done.How,
-		BytesWritten: done.BytesWritten, TookMS: time.Since(start).Milliseconds(),
+		BytesWritten: done.BytesWritten, TookMS: took.Milliseconds(),
 	}
 	return nil
 }
