@@ -241,7 +241,7 @@ func (r *reversion) completeSafety(ctx context.Context) error {
 			// What was prepared and not taken stands in the way of another attempt.
 			err = d.method.Drop(ctx, methods.DropRequest{Ref: *d.keep, Disk: d.req.Disk, Others: r.others(*d.keep)})
 			if err == nil {
-				err = takeNow(ctx, d.method, *d.keep)
+				err = d.method.Take(ctx, *d.keep)
 			}
 		}
 		if err != nil {

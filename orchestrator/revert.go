@@ -280,7 +280,7 @@ func (r *reversion) takeSafety(ctx context.Context) error {
 		}
 		err := r.runner.run(ctx, step{
 			name: "keep the present of " + d.req.Disk.Target,
-			do:   func(ctx context.Context) error { return takeNow(ctx, d.method, *d.keep) },
+			do:   func(ctx context.Context) error { return d.method.Take(ctx, *d.keep) },
 			undo: func(ctx context.Context) error {
 				return d.method.Drop(ctx, methods.DropRequest{Ref: *d.keep, Disk: d.req.Disk, Others: r.others(*d.keep)})
 			},
@@ -290,15 +290,6 @@ func (r *reversion) takeSafety(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-func takeNow(ctx context.Context, m methods.Method, ref methods.Ref) (err error) {
-	prepared, err := methods.Prepare(ctx, m, []methods.Ref{ref})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, prepared.Close()) }()
-	return prepared.Take(ctx)
 }
 
 // giveUp undoes what came before the point of no return.
