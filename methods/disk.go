@@ -21,14 +21,15 @@ type Domain struct {
 	Active bool `json:"active"`
 }
 
-// Source is where a disk's content lives: exactly one of File, Dev, RBD or Other is set, none for an empty
-// drive.
+// Source is where a disk's content lives: exactly one of its fields is set, none for an empty drive.
 type Source struct {
 	// File is the absolute path of an image file.
 	File string `json:"file,omitempty"`
 	// Dev is the absolute path of a block device.
 	Dev string    `json:"dev,omitempty"`
 	RBD *RBDImage `json:"rbd,omitempty"`
+	// Network is any other network disk.
+	Network *NetworkSource `json:"network,omitempty"`
 	// Other is what no method here knows, in libvirt's words.
 	Other string `json:"other,omitempty"`
 }
@@ -54,6 +55,23 @@ func (r RBDImage) String() string {
 	return r.Pool + "/" + r.Namespace + "/" + r.Image
 }
 
+// NetworkSource is a network disk in libvirt's words.
+type NetworkSource struct {
+	// Protocol is nbd, iscsi, http and so on.
+	Protocol string `json:"protocol"`
+	// Name is the export, the target and unit, or the path.
+	Name string `json:"name,omitempty"`
+	// Host and Port, or Socket, say where the first server is.
+	Host   string `json:"host,omitempty"`
+	Port   string `json:"port,omitempty"`
+	Socket string `json:"socket,omitempty"`
+	// Secured: it needs TLS or a secret, which stay with libvirt.
+	Secured bool `json:"secured,omitempty"`
+}
+
+// String is protocol:name.
+func (n NetworkSource) String() string { return n.Protocol + ":" + n.Name }
+
 // Path is the file or the device, or empty.
 func (s Source) Path() string {
 	if s.File != "" {
@@ -66,6 +84,9 @@ func (s Source) Path() string {
 func (s Source) String() string {
 	if s.RBD != nil {
 		return s.RBD.String()
+	}
+	if s.Network != nil {
+		return s.Network.String()
 	}
 	if p := s.Path(); p != "" {
 		return p

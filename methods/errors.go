@@ -17,6 +17,8 @@ var (
 	ErrUnsupported = errors.New("not supported")
 	// ErrBlocked: something stands in the way that a person can move.
 	ErrBlocked = errors.New("blocked")
+	// ErrDiffers: two sides that should hold the same do not.
+	ErrDiffers = errors.New("differ")
 )
 
 // Blocked is an ErrBlocked that says what stands in the way and what to do.

@@ -17,16 +17,22 @@
 //
 // Reverting, the domain being off; twice is the same as once, and the snapshot is still there afterwards:
 //
-//	methods.CheckRevert(ctx, m, req)             // of every disk, before anything moves
-//	methods.Revert(ctx, m, req)                  // the disk keeps its name
+//	req.How, _ = methods.CheckRevert(ctx, m, req) // of every disk, before anything moves
+//	methods.Revert(ctx, m, req)                   // the disk keeps its name
 //
 // Deleting:
 //
 //	plan, _ := methods.PlanDrop(ctx, m, req)     // who still needs it, whose name changes
 //	m.Drop(ctx, req)                             // dropping what is gone is no error
+//
+// What a method must do is Method, six verbs. What it may do is one small interface for each verb, in optional.go.
+// Callers never ask for those interfaces: the functions in fallback.go do, and stand in for what is not there.
 package methods
 
-import "context"
+import (
+	"context"
+	"encoding/json"
+)
 
 // Method is what a storage must be able to do. Verbs take a context and stop early when it ends, leaving
 // either what was there before or what Drop can remove.
@@ -52,25 +58,57 @@ type Method interface {
 	// an error. The disk's present content and every other snapshot must not change.
 	Drop(ctx context.Context, req DropRequest) error
 
-	// Source says how the snapshot is read, by others too. Reading there never changes it.
-	Source(ctx context.Context, ref Ref) (BackupSource, error)
+	// Open reads the snapshot: the content of the disk as the guest saw it, whatever the format. Reading
+	// changes nothing, and what Open has to make for it Close takes away. It fails with ErrNotFound and
+	// ErrBroken as Stat does.
+	Open(ctx context.Context, ref Ref) (Content, error)
 }
 
 // Traits are the facts the orchestrator decides on.
 type Traits struct {
 	// Name is what a descriptor calls the method.
 	Name string `json:"name"`
+	// Mode tells methods of one name apart, as a descriptor's mode attribute does; empty for the one that takes
+	// every mode that no other has.
+	Mode string `json:"mode,omitempty"`
 	// Summary is one line for people.
 	Summary string `json:"summary"`
 	// BelowQEMU: the act reads the storage under QEMU, so what QEMU's host cache keeps from the
 	// storage is not in the snapshot.
 	BelowQEMU bool `json:"below_qemu"`
-	// MovesSource: the act puts the disk onto another source. It runs last in the window, and what
+	// MovesSource: the act puts the disk onto another source. It runs late in the window, and what
 	// follows it rolls forward.
 	MovesSource bool `json:"moves_source"`
 	// Atomic: Prepare takes the refs of all disks of the method, and its Take is all or nothing.
 	Atomic bool `json:"atomic"`
+	// NeedsOff: the act works only while the domain is off.
+	NeedsOff bool `json:"needs_off"`
+	// ReadsDisk: the act reads the whole disk while it is still, so a guest that runs is paused for it.
+	ReadsDisk bool `json:"reads_disk"`
+	// HoldsJob: from the act until Close libvirt does no other work on the domain's disks, so the act
+	// is the last in the window.
+	HoldsJob bool `json:"holds_job"`
+	// RevertConsumes: the storage's own revert uses the snapshot up.
+	RevertConsumes bool `json:"revert_consumes"`
+	// RevertDropsYounger: the storage's own revert loses the snapshots that are younger.
+	RevertDropsYounger bool `json:"revert_drops_younger"`
+	// TakeCost and RevertCost say what the acts cost grows with.
+	TakeCost   Cost `json:"take_cost"`
+	RevertCost Cost `json:"revert_cost"`
 }
+
+// Cost is what the time of an act grows with.
+type Cost string
+
+// The costs.
+const (
+	// CostNothing: always the same.
+	CostNothing Cost = "nothing"
+	// CostChanged: with the data that changed since the snapshot.
+	CostChanged Cost = "changed data"
+	// CostSize: with the size of the disk, or of what is in it.
+	CostSize Cost = "size"
+)
 
 // PlanRequest asks for a snapshot of one disk.
 type PlanRequest struct {
@@ -86,6 +124,8 @@ type Spec interface {
 	// Decode fills the struct by its xml tags. What the struct does not know is an error that says
 	// where it stands.
 	Decode(into any) error
+	// Marshaler writes the element for engines: {"attributes":{…},"children":[{"name":…,…}],"text":…}.
+	json.Marshaler
 }
 
 // Decode fills a method's options from the spec, if there is one.
@@ -100,16 +140,6 @@ func Decode(s Spec, into any) error {
 type Info struct {
 	// BytesUsed is the room only this snapshot takes, -1 when the storage cannot say.
 	BytesUsed int64
-}
-
-// BackupSource is a read-only way to the content of a snapshot.
-type BackupSource struct {
-	// XML is libvirt's <source> element.
-	XML string `json:"xml"`
-	// URI is the same for qemu-img and those who read paths.
-	URI string `json:"uri"`
-	// Format is "raw" or "qcow2".
-	Format string `json:"format"`
 }
 
 // DropRequest names a snapshot to remove.

@@ -1,10 +1,32 @@
 package methods
 
-import (
-	"context"
-	"errors"
-	"fmt"
-)
+import "context"
+
+// Verbs says which optional verbs there are.
+type Verbs struct {
+	Claim   bool `json:"claim"`
+	Check   bool `json:"check"`
+	Prepare bool `json:"prepare"`
+	Merge   bool `json:"merge"`
+	Source  bool `json:"source"`
+	Changes bool `json:"changes"`
+	Revert  bool `json:"revert"`
+	Keep    bool `json:"keep"`
+	List    bool `json:"list"`
+}
+
+// Declarer is for a method that knows only at run time which optional verbs it has, as an engine does. Without it a
+// method has the verbs whose interfaces it implements.
+type Declarer interface {
+	// Verbs is asked before any optional verb. It never claims more than the method implements.
+	Verbs() Verbs
+}
+
+// Prober is for a method whose optional verbs work for some disks only. Without it every disk has them all.
+type Prober interface {
+	// Probe says what there is for the disk of a planned ref. It changes nothing.
+	Probe(ctx context.Context, ref Ref) (Verbs, error)
+}
 
 // Claimer is for a method that can say which disks it is the natural choice for. Without it the method is
 // used only where a descriptor names it.
@@ -22,6 +44,8 @@ type Claim struct {
 
 // The ranks of a Claim.
 const (
+	// RankLast: it works for any disk, and costs more than everything else.
+	RankLast = 1
 	// RankUsable: it works, and most others would do better.
 	RankUsable = 10
 	// RankNative: the disk is in the method's own format, or on its file system.
@@ -50,41 +74,7 @@ type Prepared interface {
 	Take(ctx context.Context) error
 	// Close ends it, when the guest is let go again, taken or not. It lets go of what Prepare opened and makes
 	// durable what Take made; its error means that the snapshot is not safe.
-	Close() error
-}
-
-// Prepare makes refs of one method ready, by its Preparer or else by doing all work in Take.
-func Prepare(ctx context.Context, m Method, refs []Ref) (Prepared, error) {
-	if p, ok := m.(Preparer); ok {
-		return p.Prepare(ctx, refs)
-	}
-	return plain{m, refs}, nil
-}
-
-type plain struct {
-	method Method
-	refs   []Ref
-}
-
-func (p plain) Take(ctx context.Context) error {
-	for _, ref := range p.refs {
-		if err := p.method.Take(ctx, ref); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (p plain) Close() error { return nil }
-
-// TakeNow prepares and takes one ref: Take for a method whose work is in Prepare.
-func TakeNow(ctx context.Context, p Preparer, ref Ref) (err error) {
-	ready, err := p.Prepare(ctx, []Ref{ref})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, ready.Close()) }()
-	return ready.Take(ctx)
+	Close(ctx context.Context) error
 }
 
 // Merger is for a method whose snapshots hold data of what came after them, so that dropping one moves data
@@ -104,30 +94,105 @@ type DropPlan struct {
 	Active string
 }
 
-// PlanDrop asks the method, or says that nobody else is concerned.
-func PlanDrop(ctx context.Context, m Method, req DropRequest) (DropPlan, error) {
-	if p, ok := m.(Merger); ok {
-		return p.PlanDrop(ctx, req)
-	}
-	return DropPlan{}, nil
+// Sourcer is for a method whose snapshots others can read in their place. Without it they are read through
+// domsnap only.
+type Sourcer interface {
+	// Source says where the snapshot is. Reading there never changes it.
+	Source(ctx context.Context, ref Ref) (BackupSource, error)
 }
 
-// CheckHost asks the method whether it works on this host.
-func CheckHost(ctx context.Context, m Method) error {
-	if c, ok := m.(Checker); ok {
-		return c.Check(ctx)
-	}
-	return nil
+// BackupSource is a read-only way to the content of a snapshot.
+type BackupSource struct {
+	// XML is libvirt's <source> element.
+	XML string `json:"xml"`
+	// URI is the same for qemu-img and those who read paths.
+	URI string `json:"uri"`
+	// Format is "raw" or "qcow2".
+	Format string `json:"format"`
 }
 
-// ClaimDisk asks the method how well it fits.
-func ClaimDisk(ctx context.Context, m Method, disk Disk) Claim {
-	if c, ok := m.(Claimer); ok {
-		return c.Claim(ctx, disk)
-	}
-	return Claim{}
+// Differ is for a method whose storage knows which extents differ, without reading them. Without it whoever wants
+// to know reads both sides.
+type Differ interface {
+	// Changes lists extents, in bytes of the disk, ascending and apart: outside of them both sides hold the
+	// same; inside they may. It changes nothing. It fails with ErrUnsupported where the storage cannot say,
+	// for these two or ever.
+	Changes(ctx context.Context, req ChangesRequest) ([]Extent, error)
 }
 
-func unsupported(m Method, what string) error {
-	return fmt.Errorf("%s %s: %w", m.Traits().Name, what, ErrUnsupported)
+// ChangesRequest asks what differs between a snapshot and a later state of its disk, or an earlier one.
+type ChangesRequest struct {
+	From Ref
+	// To is another snapshot of the disk by the same method; nil for the disk as it is now, which is then
+	// off or paused.
+	To *Ref
+	// Disk is the disk as it is now.
+	Disk Disk
+}
+
+// Reverter is for a method that can put a disk back in place. Do not write it for reading the snapshot and writing
+// the disk: that is what is done without it.
+type Reverter interface {
+	// CheckRevert finds every reason why Revert of the same request would fail: the snapshot is gone,
+	// the disk is another one or of another size, somebody has it open. It changes nothing. It fails
+	// with ErrNotFound, ErrBroken or ErrBlocked; and with ErrUnsupported where the storage has no revert
+	// of its own for this disk and this snapshot, so that another way is taken.
+	CheckRevert(ctx context.Context, req RevertRequest) error
+	// Revert gives the disk the content of the snapshot. The disk keeps its name, its size and its
+	// place; the snapshot and every other snapshot of the disk keep their content, but for what Traits
+	// say. Doing it again after any interruption, with the same request, must end in the same state.
+	// ErrUnsupported means that nothing was touched.
+	Revert(ctx context.Context, req RevertRequest) (Reverted, error)
+}
+
+// Keeper is for a Reverter that keeps the present as part of the revert itself, by moving it aside instead
+// of copying it. Without it the orchestrator takes an ordinary snapshot first.
+type Keeper interface {
+	// PlanKeep names the snapshot that Revert makes of the present when the request's Keep is set.
+	// The rules are those of Plan.
+	PlanKeep(ctx context.Context, req PlanRequest) (Ref, error)
+}
+
+// RevertRequest names what a disk goes back to.
+type RevertRequest struct {
+	To Ref
+	// Disk is the disk as it is now.
+	Disk Disk
+	// Others are the disk's other snapshots by the same method.
+	Others []Ref
+	// Keep is what the present becomes, planned by PlanKeep; nil when it may go.
+	Keep *Ref
+	// How is what CheckRevert answered, and Again that an attempt by this way may have got anywhere.
+	How   How
+	Again bool
+	// Disks opens the disk for the generic revert.
+	Disks    Disks
+	Progress Progress
+}
+
+// How says which way a revert goes.
+type How string
+
+// The ways of a revert, as the command line prints them.
+const (
+	// HowNative: the storage does it.
+	HowNative How = "native"
+	// HowChangedExtents: only what the storage says has changed is written.
+	HowChangedExtents How = "changed-extents"
+	// HowCompare: disk and snapshot are read, and what differs is written.
+	HowCompare How = "compare"
+)
+
+// Reverted says what a revert did.
+type Reverted struct {
+	How How
+	// BytesWritten is what was copied, 0 where the storage only changed its maps.
+	BytesWritten int64
+}
+
+// Lister is for a method that can find what there is, so that nothing is left behind unseen.
+type Lister interface {
+	// List gives the ObjectName of everything that belongs to a snapshot of the disk: taken, half made, or
+	// only prepared.
+	List(ctx context.Context, disk Disk) ([]string, error)
 }

@@ -3,6 +3,7 @@ package methods
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 )
@@ -10,21 +11,29 @@ import (
 // Set is the methods a program was built with, in the order in which they are shown.
 type Set []Method
 
-// Get finds a method by the name that descriptors and records use.
-func (s Set) Get(name string) (Method, error) {
+// Get finds a method by the name and the mode that descriptors and records use: the one of just this mode, or else
+// the one of the name that takes the others.
+func (s Set) Get(name, mode string) (Method, error) {
+	var found Method
 	for _, m := range s {
-		if m.Traits().Name == name {
-			return m, nil
+		t := m.Traits()
+		if t.Name == name && (t.Mode == mode || t.Mode == "" && found == nil) {
+			found = m
 		}
 	}
-	return nil, Unsupportedf("there is no method %q: choose one of %s", name, strings.Join(s.Names(), ", "))
+	if found == nil {
+		return nil, Unsupportedf("there is no method %q: choose one of %s", name, strings.Join(s.Names(), ", "))
+	}
+	return found, nil
 }
 
-// Names lists the methods.
+// Names lists the methods' names, each once.
 func (s Set) Names() []string {
-	names := make([]string, len(s))
-	for i, m := range s {
-		names[i] = m.Traits().Name
+	var names []string
+	for _, m := range s {
+		if name := m.Traits().Name; !slices.Contains(names, name) {
+			names = append(names, name)
+		}
 	}
 	return names
 }

@@ -85,17 +85,31 @@ func (op *operation) chooseFor(ctx context.Context, d xmlspec.Disk, wish xmlspec
 		c.spec = wish.Spec
 	}
 	if wish.Spec != nil && wish.Spec.Name != "" {
-		c.method, err = op.Methods.Get(wish.Spec.Name)
+		c.method, err = op.Methods.Get(wish.Spec.Name, wish.Spec.Mode())
 		c.why = "the descriptor says so"
 		return c, err
 	}
 	var claim methods.Claim
 	c.method, claim, err = op.Methods.Default(ctx, disk)
 	c.why = claim.Why
+	if err == nil && wish.Spec.Mode() != "" {
+		c.method, err = op.Methods.Get(c.method.Traits().Name, wish.Spec.Mode())
+	}
 	return c, err
 }
 
-// checkCache refuses what cannot be right: with cache='unsafe' QEMU ignores the guest's flushes, so the storage below
+// check refuses what cannot be right.
+func (c choice) check() error {
+	if c.method.Traits().NeedsOff && c.disk.Domain.Active {
+		return &methods.Blocked{
+			What: fmt.Sprintf("method %s snapshots disk %s only while the domain is off", c.method.Traits().Name, c.disk.Target),
+			Hint: "shut the domain down first, or choose another method",
+		}
+	}
+	return c.checkCache()
+}
+
+// checkCache: with cache='unsafe' QEMU ignores the guest's flushes, so the storage below
 // does not have what the guest believes to be there.
 func (c choice) checkCache() error {
 	if c.disk.Cache == "unsafe" && c.disk.Domain.Active && c.method.Traits().BelowQEMU {

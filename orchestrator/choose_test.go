@@ -168,8 +168,8 @@ func TestMethodReportsTellWhatEachCan(t *testing.T) {
 	r := newRig(t, keeping, layeredAs(&method))
 	got := map[string][]bool{}
 	for _, m := range r.MethodReports(t.Context()) {
-		c := m.Capabilities
-		got[m.Name] = []bool{m.Works, c.Prepare, c.InPlaceRevert, c.KeepsPresent, c.MergesOnDrop}
+		v := m.Capabilities.Verbs
+		got[m.Name] = []bool{m.Works, v.Prepare, v.Revert, v.Keep, v.Merge}
 	}
 	want := map[string][]bool{
 		"memory": {true, true, true, false, false}, "keeping": {true, true, true, true, false}, "layered": {true, true, true, false, true},

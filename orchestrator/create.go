@@ -81,13 +81,13 @@ func (c *creation) fail(ctx context.Context, cause error) error {
 
 func (c *creation) make(ctx context.Context) error {
 	if err := c.prepare(ctx); err != nil {
-		return errors.Join(err, c.close())
+		return errors.Join(err, c.close(ctx))
 	}
 	if err := c.stateKept(ctx); err != nil {
-		return errors.Join(err, c.close())
+		return errors.Join(err, c.close(ctx))
 	}
 	err := c.still(ctx)
-	if err = errors.Join(err, c.close()); err != nil {
+	if err = errors.Join(err, c.close(ctx)); err != nil {
 		return err
 	}
 	return c.verify(ctx)
@@ -150,24 +150,24 @@ func (c *creation) dropAll(ctx context.Context, a *act) error {
 	return errors.Join(errs...)
 }
 
-func (c *creation) close() error {
+func (c *creation) close(ctx context.Context) error {
 	var errs []error
 	for _, a := range c.acts {
 		if a.prepared != nil {
-			errs = append(errs, a.prepared.Close())
+			errs = append(errs, a.prepared.Close(ctx))
 			a.prepared = nil
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// takeAll is what happens while the guest is held: the acts that can be dropped again side by side, then those that
-// move a disk.
+// takeAll is what happens while the guest is held: the acts that can be dropped again side by side, then one by one
+// those that move a disk and those after which libvirt does nothing else.
 func (c *creation) takeAll(ctx context.Context) error {
 	var first, last []step
 	for _, a := range c.acts {
 		s := step{name: "take " + a.label(), lock: a.refs[0].Lock, do: a.prepared.Take}
-		if a.method.Traits().MovesSource {
+		if a.place() > 0 {
 			last = append(last, s)
 		} else {
 			first = append(first, s)

@@ -250,7 +250,7 @@ func (op *operation) planDrops(ctx context.Context, s *xmlspec.LineageSnapshot) 
 }
 
 func (op *operation) planDrop(ctx context.Context, ref methods.Ref) (plannedDrop, error) {
-	m, err := op.Methods.Get(ref.Method)
+	m, err := op.Methods.Get(ref.Method, ref.Mode)
 	if err != nil {
 		return plannedDrop{}, err
 	}

@@ -21,13 +21,10 @@ type DiskReport struct {
 	Blockers []string      `json:"blockers"`
 }
 
-// Capabilities are what a method can do.
+// Capabilities are what a method says of itself.
 type Capabilities struct {
 	methods.Traits
-	Prepare       bool `json:"prepare"`
-	InPlaceRevert bool `json:"in_place_revert"`
-	KeepsPresent  bool `json:"keeps_present"`
-	MergesOnDrop  bool `json:"merges_on_drop"`
+	Verbs methods.Verbs `json:"verbs"`
 }
 
 // Probe is the outcome of a plan.
@@ -35,6 +32,10 @@ type Probe struct {
 	Snapshot bool  `json:"snapshot"`
 	Size     int64 `json:"size"`
 	Reserve  int64 `json:"reserve"`
+	// Verbs are the optional verbs that there are for this disk.
+	Verbs methods.Verbs `json:"verbs"`
+	// Revert is the way back that is expected.
+	Revert methods.How `json:"revert"`
 }
 
 // MethodReport is one method on this host.
@@ -61,12 +62,7 @@ func (o *Orchestrator) MethodReports(ctx context.Context) []MethodReport {
 }
 
 func capabilities(m methods.Method) Capabilities {
-	_, prepares := m.(methods.Preparer)
-	_, keeps := m.(methods.Keeper)
-	_, merges := m.(methods.Merger)
-	return Capabilities{
-		Traits: m.Traits(), Prepare: prepares, InPlaceRevert: methods.CanRevert(m), KeepsPresent: keeps, MergesOnDrop: merges,
-	}
+	return Capabilities{Traits: m.Traits(), Verbs: methods.VerbsOf(m)}
 }
 
 // Disks tells what would become of each disk of the domain. It changes nothing.
@@ -98,13 +94,24 @@ func (op *operation) probe(ctx context.Context, r *DiskReport) {
 	}
 	caps := capabilities(c.method)
 	r.Method, r.Why, r.Declared, r.Source = caps.Name, c.why, &caps, c.disk.Source.String()
-	err = c.checkCache()
+	err = c.check()
 	if err == nil {
 		var ref methods.Ref
 		ref, err = c.method.Plan(ctx, methods.PlanRequest{Disk: c.disk, ID: newID()})
 		r.Mode, r.Probed = ref.Mode, &Probe{Snapshot: err == nil, Size: ref.Size, Reserve: ref.Reserve}
+		if err == nil {
+			err = op.probeVerbs(ctx, c.method, ref, r.Probed)
+		}
 	}
 	if err != nil {
 		r.Blockers = append(r.Blockers, err.Error())
 	}
+}
+
+func (*operation) probeVerbs(ctx context.Context, m methods.Method, ref methods.Ref, p *Probe) (err error) {
+	if p.Verbs, err = methods.Probe(ctx, m, ref); err != nil {
+		return err
+	}
+	p.Revert, err = methods.ExpectRevert(ctx, m, ref)
+	return err
 }

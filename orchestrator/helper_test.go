@@ -45,6 +45,12 @@ type layered struct {
 	renames map[string]string
 }
 
+func (m *layered) Verbs() methods.Verbs {
+	v := m.Method.Verbs()
+	v.Merge = true
+	return v
+}
+
 // layeredAs makes the method and gives it to the test as well.
 func layeredAs(m **layered) func(*rig) methods.Method {
 	return func(r *rig) methods.Method {

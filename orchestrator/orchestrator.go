@@ -77,6 +77,8 @@ type GuardianProcess interface {
 type Config struct {
 	Hypervisor Hypervisor
 	Methods    methods.Set
+	// DiskAccess opens disks for the generic revert.
+	DiskAccess methods.Disks
 	// StateDir is where locks and the journal live; it is made when it is missing.
 	StateDir string
 	// Guardian starts the process that lets the domain of this UUID go when we cannot. It inherits the lock.

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/base32"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -35,8 +36,6 @@ type Plan struct {
 	Skipped     []Skipped     `json:"skipped"`
 	Hold        PlannedHold   `json:"hold"`
 	Steps       []PlannedStep `json:"steps"`
-
-	methods map[string]methods.Method
 }
 
 // PlannedDisk is one disk of a plan.
@@ -46,8 +45,11 @@ type PlannedDisk struct {
 	Mode   string `json:"mode,omitempty"`
 	Why    string `json:"why"`
 	Ref    string `json:"ref"`
+	// Revert is the way back that is expected.
+	Revert methods.How `json:"revert"`
 
-	ref methods.Ref
+	method methods.Method
+	ref    methods.Ref
 }
 
 // PlannedHold is how the disks are kept still.
@@ -95,7 +97,7 @@ func (op *operation) planCreate(ctx context.Context, opts CreateOptions) (*Plan,
 func (op *operation) newPlan(opts CreateOptions) (*Plan, error) {
 	p := &Plan{
 		Domain: op.desc.Name, ID: newID(), Parent: op.nameOf(op.lineage.Current), Skipped: []Skipped{},
-		Name: opts.Name, Description: opts.Description, methods: map[string]methods.Method{},
+		Name: opts.Name, Description: opts.Description,
 	}
 	if d := opts.Descriptor; d != nil {
 		p.Name, p.Description = orElse(p.Name, d.Name), orElse(p.Description, d.Description)
@@ -111,16 +113,20 @@ func (op *operation) newPlan(opts CreateOptions) (*Plan, error) {
 }
 
 func (op *operation) planDisk(ctx context.Context, p *Plan, c choice) error {
-	if err := c.checkCache(); err != nil {
+	if err := c.check(); err != nil {
 		return err
 	}
 	ref, err := c.method.Plan(ctx, methods.PlanRequest{Disk: c.disk, ID: p.ID, Spec: c.spec})
 	if err != nil {
 		return fmt.Errorf("plan disk %s: %w", c.disk.Target, err)
 	}
-	p.methods[ref.Method] = c.method
+	how, err := methods.ExpectRevert(ctx, c.method, ref)
+	if err != nil {
+		return fmt.Errorf("plan disk %s: %w", c.disk.Target, err)
+	}
 	p.Disks = append(p.Disks, PlannedDisk{
-		Target: c.disk.Target, Method: ref.Method, Mode: ref.Mode, Why: c.why, Ref: ref.Name, ref: ref,
+		Target: c.disk.Target, Method: ref.Method, Mode: ref.Mode, Why: c.why, Ref: ref.Name, Revert: how,
+		method: c.method, ref: ref,
 	})
 	return nil
 }
@@ -193,25 +199,33 @@ func (a *act) label() string {
 	return fmt.Sprintf("%s by %s", strings.Join(names, ", "), a.method.Traits().Name)
 }
 
-// acts groups the disks: the acts that move a disk's source come last.
+// acts groups the disks, in the order in which they are taken.
 func (p *Plan) acts() []*act {
-	var first, last []*act
-	groups := map[string]*act{}
+	var acts []*act
+	groups := map[methods.Method]*act{}
 	for _, d := range p.Disks {
-		m := p.methods[d.ref.Method]
-		if g := groups[d.ref.Method]; g != nil {
+		if g := groups[d.method]; g != nil {
 			g.refs = append(g.refs, d.ref)
 			continue
 		}
-		a := &act{method: m, refs: []methods.Ref{d.ref}}
-		if m.Traits().Atomic {
-			groups[d.ref.Method] = a
+		a := &act{method: d.method, refs: []methods.Ref{d.ref}}
+		if d.method.Traits().Atomic {
+			groups[d.method] = a
 		}
-		if m.Traits().MovesSource {
-			last = append(last, a)
-		} else {
-			first = append(first, a)
-		}
+		acts = append(acts, a)
 	}
-	return append(first, last...)
+	slices.SortStableFunc(acts, func(a, b *act) int { return a.place() - b.place() })
+	return acts
+}
+
+// place is where in the window the act comes: whatever can be dropped again without moving data goes first.
+func (a *act) place() int {
+	switch t := a.method.Traits(); {
+	case t.HoldsJob:
+		return 2
+	case t.MovesSource:
+		return 1
+	default:
+		return 0
+	}
 }

@@ -19,6 +19,9 @@ func toRecord(r methods.Ref) xmlspec.LineageDisk {
 			User: rbd.User, Config: rbd.Config, Monitors: rbd.Monitors,
 		}
 	}
+	if n := r.Disk.Source.Network; n != nil {
+		d.Network = (*xmlspec.LineageNetwork)(n)
+	}
 	return d
 }
 
@@ -37,6 +40,9 @@ func (op *operation) fromRecord(snapshot string, d xmlspec.LineageDisk) methods.
 			Pool: d.RBD.Pool, Namespace: d.RBD.Namespace, Image: d.RBD.Image,
 			User: d.RBD.User, Config: d.RBD.Config, Monitors: d.RBD.Monitors,
 		}
+	}
+	if d.Network != nil {
+		ref.Disk.Source.Network = (*methods.NetworkSource)(d.Network)
 	}
 	return ref
 }

@@ -142,7 +142,7 @@ func (op *operation) planDropsAgain(ctx context.Context, s *xmlspec.LineageSnaps
 
 // finishedDrop asks whether a neighbour that was to be renamed has left its old name.
 func (op *operation) finishedDrop(ctx context.Context, ref methods.Ref, renamed []methods.Ref) (plannedDrop, error) {
-	m, err := op.Methods.Get(ref.Method)
+	m, err := op.Methods.Get(ref.Method, ref.Mode)
 	if err != nil {
 		return plannedDrop{}, err
 	}
@@ -209,13 +209,15 @@ func (r *reversion) redoDisks(ctx context.Context, i *journal.Intent) error {
 func (r *reversion) resume(i *journal.Intent) error {
 	r.safety = i.Safety
 	for n, ref := range i.Refs {
-		m, err := r.Methods.Get(ref.Method)
+		m, err := r.Methods.Get(ref.Method, ref.Mode)
 		if err != nil {
 			return err
 		}
 		disk := i.Disks[n]
 		disk.Domain = r.identity()
-		d := &revertingDisk{method: m, req: methods.RevertRequest{To: ref, Disk: disk}}
+		d := &revertingDisk{method: m, req: methods.RevertRequest{
+			To: ref, Disk: disk, Others: r.others(ref), How: i.Hows[n], Again: true, Disks: r.DiskAccess,
+		}}
 		if i.Safety != "" {
 			d.keep = &i.Kept[n]
 		}

@@ -23,6 +23,8 @@ type RevertOptions struct {
 	After State
 	// NoSafety does not keep the present.
 	NoSafety bool
+	// Verify reads the disks after the revert and compares them with the snapshot.
+	Verify bool
 }
 
 // RevertResult is what a revert did.
@@ -41,6 +43,8 @@ type RevertedDisk struct {
 	How          methods.How `json:"how"`
 	BytesWritten int64       `json:"bytes_written"`
 	TookMS       int64       `json:"took_ms"`
+	// Verified is how many bytes were read and found equal; null when that was not asked for.
+	Verified *int64 `json:"verified_bytes"`
 }
 
 // reversion is one Revert at work.
@@ -63,7 +67,9 @@ type revertingDisk struct {
 	// keep is the disk of the safety snapshot, moving says that the revert itself makes it.
 	keep   *methods.Ref
 	moving bool
-	result RevertedDisk
+	// changed is what the revert has to change, nil for what nobody knows, if that is to be verified.
+	changed []methods.Extent
+	result  RevertedDisk
 }
 
 // Revert puts a snapshot's disks back in place. Until the first disk is touched an error leaves everything as it was;
@@ -103,7 +109,10 @@ func (r *reversion) steps() []PlannedStep {
 		steps = append(steps, PlannedStep{Step: "keep the present as a safety snapshot"})
 	}
 	for _, d := range r.disks {
-		steps = append(steps, PlannedStep{Step: fmt.Sprintf("revert %s by %s to %s", d.req.Disk.Target, d.req.To.Method, d.req.To.Name)})
+		steps = append(steps, PlannedStep{Step: fmt.Sprintf("revert %s by %s to %s (%s)", d.req.Disk.Target, d.req.To.Method, d.req.To.Name, d.req.How)})
+	}
+	if r.opts.Verify {
+		steps = append(steps, PlannedStep{Step: "compare the disks with the snapshot"})
 	}
 	steps = append(steps, PlannedStep{Step: "write the lineage"})
 	if r.after != Shutoff {
@@ -156,16 +165,20 @@ func (r *reversion) planDisk(ctx context.Context, ref methods.Ref) error {
 	if disk.Target == "" {
 		return refuse("revert the other disks one by one with --disk", "domain %s has no such disk any more", r.desc.Name)
 	}
-	m, err := r.Methods.Get(ref.Method)
+	m, err := r.Methods.Get(ref.Method, ref.Mode)
 	if err != nil {
 		return err
 	}
 	if _, err := m.Stat(ctx, ref); err != nil {
 		return err
 	}
-	r.disks = append(r.disks, &revertingDisk{
-		method: m, req: methods.RevertRequest{To: ref, Disk: disk, Progress: r.progress("revert " + disk.Target)},
-	})
+	how, err := methods.ExpectRevert(ctx, m, ref)
+	if err != nil {
+		return err
+	}
+	r.disks = append(r.disks, &revertingDisk{method: m, req: methods.RevertRequest{
+		To: ref, Disk: disk, Others: r.others(ref), How: how, Disks: r.DiskAccess, Progress: r.progress("revert " + disk.Target),
+	}})
 	return nil
 }
 
@@ -183,8 +196,14 @@ func (r *reversion) run(ctx context.Context) (*RevertResult, error) {
 	if err := r.takeSafety(ctx); err != nil {
 		return nil, r.giveUp(ctx, err)
 	}
+	if err := r.listChanges(ctx); err != nil {
+		return nil, r.giveUp(ctx, err)
+	}
 	// The point of no return: from the first revert on, only forward.
 	if err := r.revertAll(ctx); err != nil {
+		return nil, r.unfinished(err)
+	}
+	if err := r.verify(ctx); err != nil {
 		return nil, r.unfinished(err)
 	}
 	if err := r.markReverted(); err != nil {
@@ -211,7 +230,7 @@ func (r *reversion) ready(ctx context.Context) error {
 			return err
 		}
 		d.req.Disk = disk
-		if err := methods.CheckRevert(ctx, d.method, d.req); err != nil {
+		if d.req.How, err = methods.CheckRevert(ctx, d.method, d.req); err != nil {
 			return fmt.Errorf("check disk %s: %w", disk.Target, err)
 		}
 	}
@@ -234,7 +253,7 @@ func (r *reversion) planSafety(ctx context.Context) error {
 	r.safety = newID()
 	for _, d := range r.disks {
 		req := methods.PlanRequest{Disk: d.req.Disk, ID: r.safety}
-		ref, moving, err := methods.PlanSafety(ctx, d.method, req)
+		ref, moving, err := methods.PlanSafety(ctx, d.method, d.req.How, req)
 		if err != nil {
 			return refuse("make room, or use --no-safety", "keep the present of disk %s: %w", d.req.Disk.Target, err)
 		}
@@ -262,6 +281,7 @@ func (r *reversion) intent() journal.Intent {
 	for _, d := range r.disks {
 		i.Refs = append(i.Refs, d.req.To)
 		i.Disks = append(i.Disks, d.req.Disk)
+		i.Hows = append(i.Hows, d.req.How)
 		if d.keep != nil {
 			i.Kept = append(i.Kept, *d.keep)
 		}

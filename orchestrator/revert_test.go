@@ -371,7 +371,7 @@ func TestPlanRevertIsWhatRevertDoes(t *testing.T) {
 	one := r.lineage().Snapshots[0].Disks
 	want := []string{
 		"power the domain off", "keep the present as a safety snapshot",
-		"revert vda by memory to " + one[0].Name, "revert vdb by memory to " + one[1].Name,
+		"revert vda by memory to " + one[0].Name + " (native)", "revert vdb by memory to " + one[1].Name + " (native)",
 		"write the lineage", "start the domain",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -64,7 +64,7 @@ func newRig(t *testing.T, more ...func(*rig) methods.Method) *rig {
 
 func (r *rig) orchestrator(set methods.Set) *orchestrator.Orchestrator {
 	return orchestrator.New(orchestrator.Config{
-		Hypervisor: r.host, Methods: set, StateDir: r.dir,
+		Hypervisor: r.host, Methods: set, DiskAccess: r.store, StateDir: r.dir,
 		Guardian: func(context.Context, methods.Domain, *os.File) (orchestrator.GuardianProcess, error) {
 			r.guardian = &quiescetest.Guardian{Log: r.guest.Log}
 			return r.guardian, nil

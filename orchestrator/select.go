@@ -56,7 +56,11 @@ func (op *operation) present(ctx context.Context, target string) (methods.Disk, 
 }
 
 func toSource(s xmlspec.DiskSource) methods.Source {
-	return methods.Source{File: s.File, Dev: s.Block, Other: s.Other, RBD: toRBD(s.RBD)}
+	source := methods.Source{File: s.File, Dev: s.Block, Other: s.Other, RBD: toRBD(s.RBD)}
+	if n := s.Network; n != nil {
+		source.Network = (*methods.NetworkSource)(n)
+	}
+	return source
 }
 
 func toRBD(s *xmlspec.RBDSource) *methods.RBDImage {

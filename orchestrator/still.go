@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/domsnap/domsnap/quiesce"
 )
@@ -27,7 +28,7 @@ func (c *creation) still(ctx context.Context) error {
 
 // hold opens the window around the takes.
 func (c *creation) hold(ctx context.Context) (err error) {
-	alsoPause := c.uncovered(ctx)
+	alsoPause := c.readsDisk() || c.uncovered(ctx)
 	guardian, err := c.Guardian(ctx, c.identity(), c.lockFile)
 	if err != nil {
 		return err
@@ -58,6 +59,11 @@ func (c *creation) judge(err error, taken bool) error {
 		c.report.Notes = append(c.report.Notes, err.Error())
 		return nil
 	}
+}
+
+// readsDisk says that a disk has to be wholly still for long, and not just the file systems on it.
+func (c *creation) readsDisk() bool {
+	return slices.ContainsFunc(c.acts, func(a *act) bool { return a.method.Traits().ReadsDisk })
 }
 
 // uncovered says that freezing file systems does not keep all disks still, as far as the agent can tell: a raw volume

@@ -89,20 +89,20 @@ func (op *operation) viewDisk(ctx context.Context, ref methods.Ref) SnapshotDisk
 	if known && ref.Active != "" && v.Source == ref.Active {
 		v.ModifiedDisk = &now.XML
 	}
-	m, err := op.Methods.Get(ref.Method)
+	m, err := op.Methods.Get(ref.Method, ref.Mode)
 	if err != nil {
 		return v
 	}
-	v.InPlaceRevert = methods.CanRevert(m)
-	// A snapshot of a method that cannot say where it is read is shown without.
-	v.BackupSource, _ = m.Source(ctx, ref)
+	v.InPlaceRevert = methods.VerbsOf(m).Revert || op.DiskAccess != nil
+	// A snapshot that nobody else can read is shown without.
+	v.BackupSource, _ = methods.SourceOf(ctx, m, ref)
 	return v
 }
 
 // withUsage asks the storages how much room the snapshot takes, which may take a while.
 func (op *operation) withUsage(ctx context.Context, s *xmlspec.LineageSnapshot, v *Snapshot) error {
 	for i, ref := range op.refs(s) {
-		m, err := op.Methods.Get(ref.Method)
+		m, err := op.Methods.Get(ref.Method, ref.Mode)
 		if err != nil {
 			continue
 		}

@@ -1,5 +1,7 @@
 package xmlspec
 
+import "encoding/json"
+
 // MethodSpec is a <diskSnapshot> element.
 type MethodSpec struct {
 	// Name is the method; empty for options of the default method.
@@ -11,6 +13,7 @@ type MethodSpec struct {
 const (
 	specElement     = "diskSnapshot"
 	methodAttribute = "method"
+	modeAttribute   = "mode"
 )
 
 // ParseMethodSpec reads a document that is a <diskSnapshot> element.
@@ -44,6 +47,43 @@ func (s *MethodSpec) Decode(into any) error {
 		return nil
 	}
 	return s.Node.decode(into, methodAttribute)
+}
+
+// Mode is the attribute of that name, which tells methods of one name apart; empty when there is none.
+func (s *MethodSpec) Mode() string {
+	if s == nil || s.Node == nil {
+		return ""
+	}
+	mode, _ := s.Node.Attr(modeAttribute)
+	return mode
+}
+
+// specJSON is an element for those who do not read XML.
+type specJSON struct {
+	Name       string            `json:"name,omitempty"`
+	Attributes map[string]string `json:"attributes"`
+	Text       string            `json:"text"`
+	Children   []specJSON        `json:"children"`
+}
+
+// MarshalJSON writes the body: {"attributes":{…},"text":"…","children":[{"name":"…",…}]}. The attribute method is not
+// part of it.
+func (s *MethodSpec) MarshalJSON() ([]byte, error) {
+	body := s.element().json()
+	body.Name = ""
+	delete(body.Attributes, methodAttribute)
+	return json.Marshal(body)
+}
+
+func (n *Node) json() specJSON {
+	out := specJSON{Name: n.Name, Attributes: map[string]string{}, Text: n.Text, Children: []specJSON{}}
+	for _, a := range n.Attrs {
+		out.Attributes[a.Name] = a.Value
+	}
+	for _, c := range n.Children {
+		out.Children = append(out.Children, c.json())
+	}
+	return out
 }
 
 // element is the spec in the order it is written.

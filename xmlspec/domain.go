@@ -38,6 +38,8 @@ type DiskSource struct {
 	Block  string
 	RBD    *RBDSource
 	Volume *VolumeSource
+	// Network is a network source with any other protocol.
+	Network *NetworkSource
 	// Other names the type, for people, where it is none of the above.
 	Other string
 }
@@ -49,6 +51,14 @@ type RBDSource struct {
 	User     string
 	Config   string
 	Monitors []string
+}
+
+// NetworkSource is a network source and its first host.
+type NetworkSource struct {
+	Protocol, Name     string
+	Host, Port, Socket string
+	// Secured: it has TLS or authentication, whose secrets stay with libvirt.
+	Secured bool
 }
 
 // VolumeSource names a volume of a storage pool.
@@ -126,12 +136,20 @@ func readSource(s *libvirtxml.DomainDiskSource) DiskSource {
 	case s.Network != nil && s.Network.Protocol == "rbd":
 		return DiskSource{RBD: readRBD(s.Network)}
 	case s.Network != nil:
-		return DiskSource{Other: s.Network.Protocol + ":" + s.Network.Name}
+		return DiskSource{Network: readNetwork(s.Network)}
 	case s.VHostUser != nil:
 		return DiskSource{Other: "vhostuser"}
 	default:
 		return DiskSource{Other: "a source of another type"}
 	}
+}
+
+func readNetwork(n *libvirtxml.DomainDiskSourceNetwork) *NetworkSource {
+	source := &NetworkSource{Protocol: n.Protocol, Name: n.Name, Secured: n.TLS == "yes" || n.Auth != nil}
+	if len(n.Hosts) > 0 {
+		source.Host, source.Port, source.Socket = n.Hosts[0].Name, n.Hosts[0].Port, n.Hosts[0].Socket
+	}
+	return source
 }
 
 func readRBD(n *libvirtxml.DomainDiskSourceNetwork) *RBDSource {

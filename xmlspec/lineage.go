@@ -56,20 +56,21 @@ type LineageSnapshot struct {
 
 // LineageDisk is one disk of a snapshot as it is recorded: what methods.Ref holds.
 type LineageDisk struct {
-	Target  string      `xml:"target,attr"`
-	Method  string      `xml:"method,attr"`
-	Mode    string      `xml:"mode,attr,omitempty"`
-	Format  string      `xml:"format,attr,omitempty"`
-	Cache   string      `xml:"cache,attr,omitempty"`
-	Serial  string      `xml:"serial,attr,omitempty"`
-	File    string      `xml:"file,attr,omitempty"`
-	Dev     string      `xml:"dev,attr,omitempty"`
-	Origin  string      `xml:"origin,attr,omitempty"`
-	Name    string      `xml:"name,attr"`
-	Active  string      `xml:"active,attr,omitempty"`
-	Reserve int64       `xml:"reserve,attr,omitempty"`
-	Size    int64       `xml:"size,attr"`
-	RBD     *LineageRBD `xml:"rbd"`
+	Target  string          `xml:"target,attr"`
+	Method  string          `xml:"method,attr"`
+	Mode    string          `xml:"mode,attr,omitempty"`
+	Format  string          `xml:"format,attr,omitempty"`
+	Cache   string          `xml:"cache,attr,omitempty"`
+	Serial  string          `xml:"serial,attr,omitempty"`
+	File    string          `xml:"file,attr,omitempty"`
+	Dev     string          `xml:"dev,attr,omitempty"`
+	Origin  string          `xml:"origin,attr,omitempty"`
+	Name    string          `xml:"name,attr"`
+	Active  string          `xml:"active,attr,omitempty"`
+	Reserve int64           `xml:"reserve,attr,omitempty"`
+	Size    int64           `xml:"size,attr"`
+	RBD     *LineageRBD     `xml:"rbd"`
+	Network *LineageNetwork `xml:"network"`
 }
 
 // LineageRBD is a disk's rbd image.
@@ -80,6 +81,16 @@ type LineageRBD struct {
 	User      string   `xml:"user,attr,omitempty"`
 	Config    string   `xml:"config,attr,omitempty"`
 	Monitors  []string `xml:"monitor"`
+}
+
+// LineageNetwork is a disk on any other network source.
+type LineageNetwork struct {
+	Protocol string `xml:"protocol,attr"`
+	Name     string `xml:"name,attr,omitempty"`
+	Host     string `xml:"host,attr,omitempty"`
+	Port     string `xml:"port,attr,omitempty"`
+	Socket   string `xml:"socket,attr,omitempty"`
+	Secured  bool   `xml:"secured,attr,omitempty"`
 }
 
 // layout is what snapshots have in common that differ in their ids and times only: "{id}" stands for the snapshot's own
@@ -156,6 +167,10 @@ func (l layout) key() string {
 		if d.RBD != nil {
 			key = append(key, *d.RBD)
 			d.RBD = nil
+		}
+		if d.Network != nil {
+			key = append(key, *d.Network)
+			d.Network = nil
 		}
 		key = append(key, d)
 	}

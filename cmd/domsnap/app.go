@@ -10,6 +10,7 @@ import (
 	"github.com/domsnap/domsnap/methods"
 	"github.com/domsnap/domsnap/methods/btrfs"
 	"github.com/domsnap/domsnap/methods/command"
+	"github.com/domsnap/domsnap/methods/image"
 	"github.com/domsnap/domsnap/methods/lvm"
 	"github.com/domsnap/domsnap/methods/qemu"
 	"github.com/domsnap/domsnap/methods/rbd"
@@ -106,6 +107,7 @@ func (ui *ui) orchestrator(c *cli.Context, host *virt.Host) *orchestrator.Orches
 	return orchestrator.New(orchestrator.Config{
 		Hypervisor: host,
 		Methods:    builtIn(host),
+		DiskAccess: image.Access{},
 		StateDir:   c.String(optStateDir),
 		Guardian:   startGuardian(c.String(optConnect)),
 		Watch:      ui.watch,

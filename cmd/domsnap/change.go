@@ -38,7 +38,7 @@ func revertFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "paused", Usage: "start it afterwards, paused"},
 		&cli.BoolFlag{Name: "off", Usage: "leave it off afterwards"},
 		&cli.BoolFlag{Name: "no-safety", Usage: "do not keep the present as a snapshot"},
-		&cli.BoolFlag{Name: "verify", Usage: "not yet: compare the disks with the snapshot"},
+		&cli.BoolFlag{Name: "verify", Usage: "compare the disks with the snapshot afterwards, where they had changed"},
 		&cli.BoolFlag{Name: "dry-run", Usage: "print the plan and change nothing"},
 	}
 }
@@ -46,11 +46,8 @@ func revertFlags() []cli.Flag {
 // revertAction runs a revert; what names the snapshot and the disks.
 func (ui *ui) revertAction(arguments int, what func(*cli.Context) (string, []string)) cli.ActionFunc {
 	return func(c *cli.Context) error {
-		if err := notYet(c, "verify"); err != nil {
-			return err
-		}
 		return ui.storage(arguments, func(ctx context.Context, o *orchestrator.Orchestrator, c *cli.Context) (answer, error) {
-			opts := orchestrator.RevertOptions{Domain: c.Args().First(), Force: c.Bool("force"), NoSafety: c.Bool("no-safety")}
+			opts := orchestrator.RevertOptions{Domain: c.Args().First(), Force: c.Bool("force"), NoSafety: c.Bool("no-safety"), Verify: c.Bool("verify")}
 			opts.Snapshot, opts.Disks = what(c)
 			var err error
 			if opts.After, err = stateAfter(c); err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/domsnap/domsnap/methods"
 	"github.com/domsnap/domsnap/orchestrator"
 )
 
@@ -32,7 +33,7 @@ func disks(ctx context.Context, o *orchestrator.Orchestrator, c *cli.Context) (a
 	return answer{list, func(w io.Writer) error {
 		t := newTable(w, "Target", "Method", "Mode", "Revert", "Source", "Why")
 		for _, d := range list {
-			t.row(d.Target, dash(d.Method), dash(d.Mode), inPlace(d.Declared), dash(d.Source), d.Why)
+			t.row(d.Target, dash(d.Method), dash(d.Mode), wayBack(d.Probed), dash(d.Source), d.Why)
 			for _, b := range d.Blockers {
 				t.row("", "", "", "", "", "blocked: "+b)
 			}
@@ -41,11 +42,11 @@ func disks(ctx context.Context, o *orchestrator.Orchestrator, c *cli.Context) (a
 	}}, err
 }
 
-func inPlace(c *orchestrator.Capabilities) string {
-	if c == nil || !c.InPlaceRevert {
+func wayBack(p *orchestrator.Probe) string {
+	if p == nil {
 		return "-"
 	}
-	return "in place"
+	return dash(string(p.Revert))
 }
 
 // methodsAction needs no libvirt: what it tells is about this host.
@@ -59,17 +60,31 @@ func (ui *ui) methodsAction(c *cli.Context) error {
 	return ui.print(methodsAnswer(ui.orchestrator(c, nil).MethodReports(c.Context)))
 }
 
+// verbs lists the optional verbs that matter to people.
+func verbs(v methods.Verbs) string {
+	var list []string
+	for _, verb := range []struct {
+		name string
+		has  bool
+	}{{"prepare", v.Prepare}, {"revert", v.Revert}, {"keep", v.Keep}, {"merge", v.Merge}, {"changes", v.Changes}, {"source", v.Source}} {
+		if verb.has {
+			list = append(list, verb.name)
+		}
+	}
+	return dash(strings.Join(list, " "))
+}
+
 func methodsAnswer(list []orchestrator.MethodReport) answer {
 	return answer{list, func(w io.Writer) error {
-		t := newTable(w, "Method", "Works", "Revert", "What it does")
+		t := newTable(w, "Method", "Mode", "Works", "Verbs", "What it does")
 		for _, m := range list {
 			works := "yes"
 			if !m.Works {
 				works = "no"
 			}
-			t.row(m.Name, works, inPlace(&m.Capabilities), m.Summary)
+			t.row(m.Name, dash(m.Capabilities.Mode), works, verbs(m.Capabilities.Verbs), m.Summary)
 			if !m.Works {
-				t.row("", "", "", "needs: "+m.Needs)
+				t.row("", "", "", "", "needs: "+m.Needs)
 			}
 		}
 		return t.flush()

@@ -51,7 +51,7 @@ func takeTwice(t *testing.T, r *rig) {
 	must(t, err)
 	ref := r.take(t, "snap1", 'a')
 	wantError(t, early.Take(t.Context()), methods.ErrExists)
-	must(t, early.Close())
+	must(t, early.Close(t.Context()))
 	wantError(t, r.method.Take(t.Context(), ref), methods.ErrExists)
 	_, err = r.plan("snap1")
 	wantError(t, err, methods.ErrExists)
@@ -136,7 +136,7 @@ func preparedLeavesNothing(t *testing.T, r *rig) {
 	must(t, err)
 	_, err = r.method.Stat(t.Context(), ref)
 	wantError(t, err, methods.ErrNotFound)
-	must(t, ready.Close())
+	must(t, ready.Close(t.Context()))
 	r.drop(t, ref)
 }
 
@@ -148,7 +148,7 @@ func cancelledLeavesNothing(t *testing.T, r *rig) {
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
 	wantError(t, ready.Take(cancelled), context.Canceled)
-	must(t, ready.Close())
+	must(t, ready.Close(t.Context()))
 	wantError(t, r.method.Take(cancelled, ref), context.Canceled)
 	r.drop(t, ref)
 }

@@ -185,7 +185,7 @@ func TestLabTimes(t *testing.T) {
 			prepared := time.Now()
 			must(t, ready.Take(context.Background()))
 			taken := time.Now()
-			must(t, ready.Close())
+			must(t, ready.Close(t.Context()))
 			t.Logf("%s %s: prepare %v, take %v, close %v", r.method.Traits().Name, r.mode,
 				prepared.Sub(start), taken.Sub(prepared), time.Since(taken))
 		}

@@ -85,6 +85,7 @@ func (m *Method) choose(fs filesystem, alone bool) (way, error) {
 
 var (
 	_ methods.Method   = (*Method)(nil)
+	_ methods.Sourcer  = (*Method)(nil)
 	_ methods.Claimer  = (*Method)(nil)
 	_ methods.Preparer = (*Method)(nil)
 	_ methods.Reverter = (*Method)(nil)

@@ -25,7 +25,7 @@ func (m *Method) Stat(_ context.Context, ref methods.Ref) (methods.Info, error) 
 	return methods.Info{BytesUsed: -1}, nil
 }
 
-// Source implements methods.Method. It fails as Stat does.
+// Source implements methods.Sourcer. It fails as Stat does.
 func (m *Method) Source(ctx context.Context, ref methods.Ref) (methods.BackupSource, error) {
 	if _, err := m.Stat(ctx, ref); err != nil {
 		return methods.BackupSource{}, err

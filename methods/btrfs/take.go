@@ -108,7 +108,7 @@ func (p *prepared) Take(ctx context.Context) error {
 }
 
 // Close writes the snapshot out as well, because in Take the guest would wait for it.
-func (p *prepared) Close() error {
+func (p *prepared) Close(context.Context) error {
 	var err error
 	if p.taken {
 		err = p.sync()

@@ -147,7 +147,7 @@ func labTake(t *testing.T, m *Method, disk methods.Disk, id string) methods.Ref 
 		t.Fatalf("%+v", err)
 	}
 	t.Logf("take %s (%s): %d ms", ref.Name, ref.Mode, time.Since(start).Milliseconds())
-	if err := ready.Close(); err != nil {
+	if err := ready.Close(t.Context()); err != nil {
 		t.Fatalf("%+v", err)
 	}
 	labDropAfter(t, m, ref)

@@ -106,7 +106,7 @@ func (t target) sound(g group) (volume, error) {
 	return v, nil
 }
 
-// Source implements methods.Method. A thin snapshot has a device only while it is active, and is kept inactive
+// Source implements methods.Sourcer. A thin snapshot has a device only while it is active, and is kept inactive
 // so that the host does not scan what the guest wrote: lvchange -ay -K before reading, lvchange -an after.
 func (m *Method) Source(_ context.Context, ref methods.Ref) (methods.BackupSource, error) {
 	t, err := parseRef(ref)
@@ -122,6 +122,7 @@ func (m *Method) path(n name) string { return m.dev + "/" + n.String() }
 
 var (
 	_ methods.Method   = (*Method)(nil)
+	_ methods.Sourcer  = (*Method)(nil)
 	_ methods.Claimer  = (*Method)(nil)
 	_ methods.Checker  = (*Method)(nil)
 	_ methods.Preparer = (*Method)(nil)

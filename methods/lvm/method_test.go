@@ -144,7 +144,7 @@ func TestTakeIsOneCommand(t *testing.T) {
 		if len(f.calls) != 1 {
 			t.Errorf("took by %q", f.calls)
 		}
-		if err := ready.Close(); err != nil {
+		if err := ready.Close(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		f.checkArgs(t)
@@ -283,3 +283,5 @@ func TestOpenForAMomentIsNotInTheWay(t *testing.T) {
 		t.Errorf("with patience: %v", err)
 	}
 }
+
+func (spec) MarshalJSON() ([]byte, error) { return []byte("{}"), nil }

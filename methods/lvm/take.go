@@ -106,7 +106,7 @@ func (p *prepared) Take(ctx context.Context) error {
 }
 
 // Close makes good what the act left out. Nothing is monitored of a thin snapshot; its pool was before.
-func (p *prepared) Close() error {
+func (p *prepared) Close(context.Context) error {
 	if !p.taken {
 		return nil
 	}

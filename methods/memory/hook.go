@@ -15,6 +15,8 @@ const (
 	// AfterTake: the snapshot is there.
 	AfterTake Point = "after take"
 	AtStat    Point = "stat"
+	AtOpen    Point = "open"
+	AtChanges Point = "changes"
 	AtDrop    Point = "drop"
 	// AfterDrop: the snapshot is gone.
 	AfterDrop     Point = "after drop"
@@ -24,6 +26,9 @@ const (
 	MidRevert Point = "mid revert"
 	// AfterRevert: all of it is.
 	AfterRevert Point = "after revert"
+	// AtWrite and AtSync are those of a disk that the generic revert writes.
+	AtWrite Point = "write"
+	AtSync  Point = "sync"
 )
 
 type place struct {

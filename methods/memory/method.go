@@ -26,6 +26,8 @@ type Options struct {
 	Lock string
 	// Move puts a disk of a domain onto another file. When it is set, every snapshot moves its disk.
 	Move func(ctx context.Context, domain methods.Domain, target, file string) error
+	// Without are verbs that the method is not to have.
+	Without methods.Verbs
 }
 
 // Method is the method.
@@ -47,6 +49,15 @@ func (m *Method) Traits() methods.Traits {
 	return methods.Traits{
 		Name: m.opts.Name, Summary: "disks in the memory of this process",
 		Atomic: m.opts.Atomic, MovesSource: m.opts.Move != nil,
+		TakeCost: methods.CostSize, RevertCost: methods.CostSize,
+	}
+}
+
+// Verbs implements methods.Declarer.
+func (m *Method) Verbs() methods.Verbs {
+	w := m.opts.Without
+	return methods.Verbs{
+		Claim: !w.Claim, Prepare: !w.Prepare, Source: !w.Source, Changes: !w.Changes, Revert: !w.Revert, List: !w.List,
 	}
 }
 
@@ -127,7 +138,7 @@ func (m *Method) Drop(ctx context.Context, req methods.DropRequest) error {
 	return m.store.reach(ctx, AfterDrop, target)
 }
 
-// Source implements methods.Method.
+// Source implements methods.Sourcer.
 func (m *Method) Source(_ context.Context, ref methods.Ref) (methods.BackupSource, error) {
 	file := Prefix + "snapshots/" + ref.Name
 	return methods.BackupSource{XML: fmt.Sprintf("<source file='%s'/>", file), URI: file, Format: "raw"}, nil
@@ -135,7 +146,12 @@ func (m *Method) Source(_ context.Context, ref methods.Ref) (methods.BackupSourc
 
 var (
 	_ methods.Method   = (*Method)(nil)
+	_ methods.Sourcer  = (*Method)(nil)
 	_ methods.Claimer  = (*Method)(nil)
 	_ methods.Preparer = (*Method)(nil)
 	_ methods.Reverter = (*Method)(nil)
+	_ methods.Declarer = (*Method)(nil)
+	_ methods.Differ   = (*Method)(nil)
+	_ methods.Lister   = (*Method)(nil)
+	_ methods.Disks    = (*Store)(nil)
 )

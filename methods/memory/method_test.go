@@ -142,7 +142,7 @@ func TestDropRemovesWhatWasOnlyPrepared(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.wantObjects(t, ref.Name)
-	if err := errors.Join(ready.Close(), f.Drop(t.Context(), methods.DropRequest{Ref: ref})); err != nil {
+	if err := errors.Join(ready.Close(t.Context()), f.Drop(t.Context(), methods.DropRequest{Ref: ref})); err != nil {
 		t.Fatal(err)
 	}
 	f.wantObjects(t)

@@ -58,3 +58,10 @@ func (k Keeping) PlanKeep(ctx context.Context, req methods.PlanRequest) (methods
 }
 
 var _ methods.Keeper = Keeping{}
+
+// Verbs implements methods.Declarer.
+func (k Keeping) Verbs() methods.Verbs {
+	v := k.Method.Verbs()
+	v.Keep = true
+	return v
+}

@@ -41,7 +41,7 @@ func (p *prepared) Take(ctx context.Context) error {
 }
 
 // Close implements methods.Prepared.
-func (*prepared) Close() error { return nil }
+func (*prepared) Close(context.Context) error { return nil }
 
 func (m *Method) takeOne(ctx context.Context, ref methods.Ref) error {
 	target := ref.Disk.Target

@@ -175,7 +175,7 @@ func notFound(err error) error {
 	return err
 }
 
-// Source implements methods.Method.
+// Source implements methods.Sourcer.
 func (*Method) Source(_ context.Context, ref methods.Ref) (methods.BackupSource, error) {
 	kind, attr := "file", ref.Name
 	if ref.Disk.Source.Dev != "" {
@@ -188,6 +188,7 @@ func (*Method) Source(_ context.Context, ref methods.Ref) (methods.BackupSource,
 
 var (
 	_ methods.Method   = (*Method)(nil)
+	_ methods.Sourcer  = (*Method)(nil)
 	_ methods.Claimer  = (*Method)(nil)
 	_ methods.Checker  = (*Method)(nil)
 	_ methods.Preparer = (*Method)(nil)

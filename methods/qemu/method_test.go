@@ -264,3 +264,5 @@ func TestSourceIsTheImageAndItsFormat(t *testing.T) {
 }
 
 var _ command.Runner = endlessChain(0)
+
+func (someSpec) MarshalJSON() ([]byte, error) { return []byte("{}"), nil }

@@ -58,4 +58,4 @@ func (p *prepared) Take(ctx context.Context) error {
 	return nil
 }
 
-func (p *prepared) Close() error { return p.ready.Close() }
+func (p *prepared) Close(context.Context) error { return p.ready.Close() }

@@ -38,7 +38,7 @@ func TestAllDisksMoveInOneTransaction(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(ready.Take(t.Context()), ready.Close()); err != nil {
+	if err := errors.Join(ready.Take(t.Context()), ready.Close(t.Context())); err != nil {
 		t.Fatal(err)
 	}
 	if len(r.hypervisor.asked) != 1 || r.hypervisor.active["vdb"].Path != b.Active {

@@ -68,7 +68,7 @@ func TestLabWaitsForTheDeadBeforeTheWindow(t *testing.T) {
 	prepared := time.Now()
 	must(t, ready.Take(t.Context()))
 	taken := time.Now()
-	must(t, ready.Close())
+	must(t, ready.Close(t.Context()))
 	t.Logf("prepared in %v, took %v", prepared.Sub(start), taken.Sub(prepared))
 	if taken.Sub(prepared) > 5*time.Second {
 		t.Error("the wait was in the window")
@@ -128,7 +128,7 @@ func TestLabTakeGivenUpLeavesNothing(t *testing.T) {
 		t.Errorf("take: %v after %v", err, time.Since(start))
 	}
 	must(t, holder.Signal(syscall.SIGCONT))
-	must(t, ready.Close())
+	must(t, ready.Close(t.Context()))
 	if _, err := b.method.Stat(t.Context(), ref); !errors.Is(err, methods.ErrNotFound) {
 		t.Errorf("stat: %v", err)
 	}

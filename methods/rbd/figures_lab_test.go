@@ -99,6 +99,6 @@ func takes(b *bench, id string) time.Duration {
 	must(b.t, err)
 	ready, err := b.method.Prepare(b.t.Context(), []methods.Ref{ref})
 	must(b.t, err)
-	defer ready.Close()
+	defer ready.Close(b.t.Context())
 	return timed(func() { must(b.t, ready.Take(b.t.Context())) })
 }

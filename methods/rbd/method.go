@@ -94,6 +94,7 @@ func (m *Method) Plan(ctx context.Context, req methods.PlanRequest) (methods.Ref
 
 var (
 	_ methods.Method   = (*Method)(nil)
+	_ methods.Sourcer  = (*Method)(nil)
 	_ methods.Claimer  = (*Method)(nil)
 	_ methods.Checker  = (*Method)(nil)
 	_ methods.Preparer = (*Method)(nil)

@@ -90,7 +90,7 @@ func TestTakeWaitsForTheDeadInPrepare(t *testing.T) {
 		t.Fatal("prepare did not wait, or did not wait for Take")
 	}
 	wantError(t, ready.Take(t.Context()), nil)
-	wantError(t, ready.Close(), nil)
+	wantError(t, ready.Close(t.Context()), nil)
 }
 
 func TestPrepareNamesWhoDoesNotAnswer(t *testing.T) {
@@ -114,7 +114,7 @@ func TestTakeGivenUpIsTakenBack(t *testing.T) {
 	defer cancel()
 	wantError(t, ready.Take(ctx), context.DeadlineExceeded)
 	close(s.block)
-	wantError(t, ready.Close(), nil)
+	wantError(t, ready.Close(t.Context()), nil)
 	if len(s.created) != 1 || len(s.removed) != 1 {
 		t.Fatalf("created %v, removed %v", s.created, s.removed)
 	}
@@ -133,3 +133,5 @@ func TestNewDropsWhatSteersLibrados(t *testing.T) {
 		t.Fatal("CEPH_ARGS is still there")
 	}
 }
+
+func (strictSpec) MarshalJSON() ([]byte, error) { return []byte("{}"), nil }

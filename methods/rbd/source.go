@@ -10,7 +10,7 @@ import (
 	"github.com/domsnap/domsnap/methods"
 )
 
-// Source implements methods.Method. It asks nobody and needs no librbd. There is no <auth> in it: the record
+// Source implements methods.Sourcer. It asks nobody and needs no librbd. There is no <auth> in it: the record
 // has no reference to libvirt's secret. Whoever attaches the source adds the domain's own.
 func (m *Method) Source(_ context.Context, ref methods.Ref) (methods.BackupSource, error) {
 	p, err := recorded(ref)

@@ -91,4 +91,4 @@ func (r *ready) Take(ctx context.Context) error {
 }
 
 // Close implements methods.Prepared. It waits for a Take that was given up.
-func (r *ready) Close() error { return r.session.close(r.limits.finish) }
+func (r *ready) Close(context.Context) error { return r.session.close(r.limits.finish) }

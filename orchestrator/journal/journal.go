@@ -45,6 +45,8 @@ type Intent struct {
 	Renamed []methods.Ref `json:"renamed,omitempty"`
 	// Disks are the disks of a revert as they were when it began.
 	Disks []methods.Disk `json:"disks,omitempty"`
+	// Hows are the ways of a revert, disk by disk.
+	Hows []methods.How `json:"hows,omitempty"`
 	// Whole says that a revert covers all disks of the snapshot.
 	Whole bool `json:"whole,omitempty"`
 	// State is the domain state to end in.

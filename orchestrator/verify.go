@@ -1,0 +1,50 @@
+package orchestrator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/domsnap/domsnap/methods"
+)
+
+// listChanges notes, before anything is reverted, where each disk will have to be compared afterwards: only the storage
+// knows, and afterwards it knows no more.
+func (r *reversion) listChanges(ctx context.Context) error {
+	if !r.opts.Verify {
+		return nil
+	}
+	for _, d := range r.disks {
+		extents, err := methods.Changes(ctx, d.method, methods.ChangesRequest{From: d.req.To, Disk: d.req.Disk})
+		switch {
+		case errors.Is(err, methods.ErrUnsupported):
+			extents = []methods.Extent{{Offset: 0, Length: d.req.To.Size}}
+		case err != nil:
+			return fmt.Errorf("list the changes of disk %s: %w", d.req.Disk.Target, err)
+		}
+		d.changed = extents
+	}
+	return nil
+}
+
+// verify compares each disk with its snapshot where it was not the same before the revert.
+func (r *reversion) verify(ctx context.Context) error {
+	if !r.opts.Verify {
+		return nil
+	}
+	for _, d := range r.disks {
+		if err := d.verify(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *revertingDisk) verify(ctx context.Context) error {
+	if err := methods.Verify(ctx, d.method, d.req, d.changed); err != nil {
+		return fmt.Errorf("verify disk %s: %w", d.req.Disk.Target, err)
+	}
+	total := methods.TotalLength(d.changed)
+	d.result.Verified = &total
+	return nil
+}
