@@ -90,10 +90,7 @@ func (s *server) connect(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	for {
-		conn, err := net.Dial("unix", s.socket())
-		if err == nil {
-			s.Client, err = nbd.Open(conn)
-		}
+		err := s.negotiate()
 		if err == nil {
 			return nil
 		}
@@ -106,6 +103,20 @@ func (s *server) connect(ctx context.Context) error {
 		case <-time.After(pollSocket):
 		}
 	}
+}
+
+func (s *server) negotiate() error {
+	conn, err := net.Dial("unix", s.socket())
+	if err != nil {
+		return err
+	}
+	if err := conn.SetDeadline(time.Now().Add(startTimeout)); err != nil {
+		return errors.Join(err, conn.Close())
+	}
+	if s.Client, err = nbd.Open(conn); err != nil {
+		return err
+	}
+	return conn.SetDeadline(time.Time{})
 }
 
 // died sorts out why qemu-nbd ended.
