@@ -65,12 +65,22 @@ func (op *operation) others(ref methods.Ref) []methods.Ref {
 			continue
 		}
 		for _, r := range op.refs(s) {
-			if r.Disk.Target == ref.Disk.Target && r.Method == ref.Method {
+			if op.alike(r, ref) {
 				others = append(others, r)
 			}
 		}
 	}
 	return others
+}
+
+// alike says that two refs are of the same disk and the same method.
+func (op *operation) alike(a, b methods.Ref) bool {
+	if a.Disk.Target != b.Disk.Target || a.Method != b.Method {
+		return false
+	}
+	one, err := op.Methods.Get(a.Method, a.Mode)
+	other, err2 := op.Methods.Get(b.Method, b.Mode)
+	return err == nil && err2 == nil && one == other
 }
 
 // snapshot finds a recorded snapshot by its name or its id.

@@ -115,6 +115,42 @@ func (op *operation) withUsage(ctx context.Context, s *xmlspec.LineageSnapshot, 
 			return err
 		case info.BytesUsed >= 0:
 			v.Disks[i].BytesUsed = &info.BytesUsed
+		default:
+			v.Disks[i].BytesUsed = op.kept(ctx, m, ref)
+		}
+	}
+	return nil
+}
+
+// kept is what differs between a snapshot and the next one, or the disk as it is now: that much the snapshot keeps
+// alive. It is nil where nobody can say.
+func (op *operation) kept(ctx context.Context, m methods.Method, ref methods.Ref) *int64 {
+	disk, err := op.present(ctx, ref.Disk.Target)
+	req := methods.ChangesRequest{From: ref, To: op.next(ref), Disk: disk}
+	if err != nil || req.To == nil && disk.Domain.Active {
+		return nil
+	}
+	extents, err := methods.Changes(ctx, m, req)
+	if err != nil {
+		return nil
+	}
+	total := methods.TotalLength(extents)
+	return &total
+}
+
+// next is the same disk in the snapshot taken next by the same method; nil for the youngest.
+func (op *operation) next(ref methods.Ref) *methods.Ref {
+	behind := false
+	for i := range op.lineage.Snapshots {
+		s := &op.lineage.Snapshots[i]
+		if s.ID == ref.Snapshot {
+			behind = true
+			continue
+		}
+		for _, r := range op.refs(s) {
+			if behind && op.alike(r, ref) {
+				return &r
+			}
 		}
 	}
 	return nil
