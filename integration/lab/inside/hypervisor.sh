@@ -1,18 +1,5 @@
 # shellcheck shell=bash
-# libvirt, set up so that QEMU may do all that the tests ask of it.
-
-# The filter keeps libvirt from reading every one of some 450 properties of the emulated CPU at each start, over a monitor
-# that QEMU reads byte by byte, which is slow in UML: without that capability it asks for the CPU's feature words instead.
-write_qemu_conf() {
-	cat >/etc/libvirt/qemu.conf <<-'CONF'
-		user = "root"
-		group = "root"
-		security_driver = "none"
-		namespaces = [ ]
-		cgroup_controllers = [ ]
-		capability_filters = [ "cpu-unavailable-features" ]
-	CONF
-}
+# libvirt, which root/libvirt has set up.
 
 # unlayer_guest moves the guest's kernel from hostfs to memory. libvirt opens it for writing to lock it, at which the
 # host's overlayfs copies it; where that takes longer than a timer tick UML interrupts and restarts it for ever.
@@ -23,7 +10,6 @@ unlayer_guest() {
 }
 
 start_libvirt() {
-	write_qemu_conf
 	virtlogd -d && libvirtd -d
 }
 
