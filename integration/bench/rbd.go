@@ -36,6 +36,9 @@ func rbdRevert(ctx context.Context, p cli.Program) (err error) {
 	return nil
 }
 
+// settle is how long Ceph gets to finish with what came before, ahead of either way.
+const settle = 2 * time.Second
+
 // wayBackTook is how long it took back to one snapshot: the disk's revert, the program around it, and the other way.
 type wayBackTook struct{ revert, process, theirs time.Duration }
 
@@ -49,9 +52,11 @@ func wayBack(ctx context.Context, p cli.Program, d *lab.Domain, round int) (took
 	if err := scatter(ctx, d.Source("vda"), round); err != nil {
 		return took, err
 	}
+	time.Sleep(settle)
 	if took.theirs, err = cloneAndFlatten(ctx, s.Disks[0].Ref); err != nil {
 		return took, err
 	}
+	time.Sleep(settle)
 	var r orchestrator.RevertResult
 	ran, err := p.Do(ctx, &r, "snapshot-revert", d.Name(), name, "--no-safety")
 	if err != nil {
@@ -61,7 +66,7 @@ func wayBack(ctx context.Context, p cli.Program, d *lab.Domain, round int) (took
 	return took, nil
 }
 
-// fill has rbd write the first GiB of an image.
+// fill has rbd write the first GiB of an image, its threads side by side: "seq" would give each a region of its own.
 func fill(ctx context.Context, image string) error {
 	_, err := lab.Command(ctx, "rbd", "bench", "--io-type", "write", "--io-size", "64K", "--io-total", "1G",
 		"--io-pattern", "full-seq", "--io-threads", "4", image)
