@@ -64,7 +64,7 @@ func checkActive(active string, moves bool) error {
 	return checkOptionalText("active", active, 4096)
 }
 
-// toExtents wants them in the disk, ascending and apart.
+// toExtents wants them in the disk and ascending; those that touch become one.
 func toExtents(pairs [][2]int64, size int64) ([]methods.Extent, error) {
 	extents, end := make([]methods.Extent, 0, len(pairs)), int64(0)
 	for _, p := range pairs {
@@ -72,7 +72,12 @@ func toExtents(pairs [][2]int64, size int64) ([]methods.Extent, error) {
 		if e.Offset < end || e.Length <= 0 || e.Offset > size || e.Length > size-e.Offset {
 			return nil, fmt.Errorf("extent [%d,%d] of a disk of %d bytes, after %d, cannot be", e.Offset, e.Length, size, end)
 		}
-		extents, end = append(extents, e), e.End()
+		if n := len(extents); n > 0 && extents[n-1].End() == e.Offset {
+			extents[n-1].Length += e.Length
+		} else {
+			extents = append(extents, e)
+		}
+		end = e.End()
 	}
 	return extents, nil
 }

@@ -3,9 +3,9 @@ package engine
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/domsnap/domsnap/methods"
 )
@@ -32,6 +32,11 @@ type content struct {
 	method  *Method
 	session *session
 	size    int64
+
+	// mu guards the block that was read last: small reads after each other ask the engine once.
+	mu    sync.Mutex
+	at    int64
+	block []byte
 }
 
 // Size implements methods.Content.
@@ -40,37 +45,43 @@ func (c *content) Size() int64 { return c.size }
 // ReadAt implements io.ReaderAt.
 func (c *content) ReadAt(p []byte, offset int64) (int, error) {
 	if offset < 0 {
-		return 0, fmt.Errorf("read at %d: %w", offset, errors.ErrUnsupported)
+		return 0, fmt.Errorf("read at %d: it is before the beginning", offset)
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	done := 0
 	for done < len(p) {
 		at := offset + int64(done)
-		want := min(int64(len(p)-done), c.size-at, maxRead)
-		if want <= 0 {
+		if at >= c.size {
 			return done, io.EOF
 		}
-		if err := c.read(p[done:done+int(want)], at); err != nil {
+		if err := c.fetch(at - at%maxRead); err != nil {
 			return done, err
 		}
-		done += int(want)
+		done += copy(p[done:], c.block[at-c.at:])
 	}
 	return done, nil
 }
 
-func (c *content) read(p []byte, offset int64) error {
-	call := c.method.act("read", readParams{offset, int64(len(p))}, nil)
+// fetch makes the block that begins here the one that was read last.
+func (c *content) fetch(at int64) error {
+	if c.block != nil && c.at == at {
+		return nil
+	}
+	want := min(c.size-at, maxRead)
+	call := c.method.act("read", readParams{at, want}, nil)
 	call.lenient = true
 	answer, err := ask[readAnswer](c.ctx, c.session, call)
 	switch {
 	case err != nil:
 		return err
 	case answer.Zeros && answer.Data == nil:
-		clear(p)
+		c.at, c.block = at, make([]byte, want)
 		return nil
-	case answer.Zeros || len(answer.Data) != len(p):
-		return c.method.wrong("read", fmt.Errorf("%d bytes where %d were asked for", len(answer.Data), len(p)))
+	case answer.Zeros || int64(len(answer.Data)) != want:
+		return c.method.wrong("read", fmt.Errorf("%d bytes where %d were asked for", len(answer.Data), want))
 	}
-	copy(p, answer.Data)
+	c.at, c.block = at, answer.Data
 	return nil
 }
 

@@ -33,6 +33,13 @@ type progress struct {
 // mean what matters.
 func parseReply[T any](line []byte, id int64) (reply[T], error) {
 	var r reply[T]
+	var data []byte
+	if _, ok := any(r.Result).(bulky); ok {
+		var err error
+		if line, data, err = cutData(line); err != nil {
+			return r, err
+		}
+	}
 	if err := decode(line, &r); err != nil {
 		return r, err
 	}
@@ -44,6 +51,9 @@ func parseReply[T any](line []byte, id int64) (reply[T], error) {
 	}
 	if p := r.Progress; p != nil && (p.Done < 0 || p.Total < 0 || p.Total > 0 && p.Done > p.Total) {
 		return r, fmt.Errorf("progress %d of %d cannot be", p.Done, p.Total)
+	}
+	if r.Result != nil && data != nil {
+		any(r.Result).(bulky).fill(data)
 	}
 	return r, nil
 }
