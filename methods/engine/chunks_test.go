@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"context"
+	_ "embed"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -14,6 +15,9 @@ import (
 
 	"github.com/domsnap/domsnap/methods"
 )
+
+//go:embed example/domsnap-method-chunks
+var example []byte
 
 // storeSpec is the body of a descriptor that names a store.
 type storeSpec string
@@ -34,10 +38,8 @@ type chunks struct {
 
 func newChunks(t *testing.T) *chunks {
 	t.Helper()
-	path, err := filepath.Abs("example/" + Prefix + "chunks")
-	if err != nil {
-		t.Fatal(err)
-	}
+	path := filepath.Join(t.TempDir(), Prefix+"chunks")
+	must(t, os.WriteFile(path, example, 0o755))
 	m := Load(t.Context(), File{Name: "chunks", Path: path}, DefaultLimits())
 	if m.broken != nil {
 		t.Fatal(m.broken)
@@ -256,7 +258,7 @@ func TestChunksIsRevertedInPlaceByDomsnap(t *testing.T) {
 
 func TestChunksReadsInBulk(t *testing.T) {
 	c := newChunks(t)
-	const size = 256 << 20
+	const size = 64 << 20
 	c.write(noise(size))
 	ref := c.taken("sone")
 	content, err := c.Open(t.Context(), ref)
