@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"sync"
@@ -60,7 +61,7 @@ func startProcess(path string) (*process, error) {
 // keepFiles keeps files that libraries opened, or that we inherited, from the children of this process. Go's own are
 // kept already.
 func keepFiles() error {
-	if err := unix.CloseRange(3, ^uint(0)>>1, unix.CLOSE_RANGE_CLOEXEC); err != nil {
+	if err := unix.CloseRange(3, math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
 		return fmt.Errorf("keep files from engines: %w", err)
 	}
 	return nil
