@@ -54,6 +54,7 @@ func globalFlags() []cli.Flag {
 		&cli.StringFlag{Name: optConnect, Aliases: []string{"c"}, Usage: "connect to libvirt at `URI`", EnvVars: []string{"LIBVIRT_DEFAULT_URI"}},
 		&cli.StringFlag{Name: optOutput, Aliases: []string{"o"}, Usage: "print a `FORMAT`: table or json", Value: "table"},
 		&cli.StringFlag{Name: optStateDir, Usage: "keep locks and the journal in `DIR`", Value: "/var/lib/domsnap", EnvVars: []string{"DOMSNAP_STATE_DIR"}},
+		engineFlag(),
 		&cli.BoolFlag{Name: optQuiet, Aliases: []string{"q"}, Usage: "say nothing but the result"},
 		&cli.BoolFlag{Name: optVerbose, Aliases: []string{"v"}, Usage: "tell each step and its time; twice: whole commands in errors"},
 		&cli.BoolFlag{Name: optNoProgress, Usage: "draw no progress"},
@@ -84,7 +85,11 @@ func (ui *ui) action(arguments int, v verb) cli.ActionFunc {
 		}
 		// Whatever closing says, it does not change how the verb ended.
 		defer host.Close()
-		a, err := v(c.Context, ui.orchestrator(c, host), c)
+		o, err := ui.orchestrator(c, host)
+		if err != nil {
+			return err
+		}
+		a, err := v(c.Context, o, c)
 		if err != nil {
 			return err
 		}
@@ -103,15 +108,19 @@ func (ui *ui) storage(arguments int, v verb) cli.ActionFunc {
 	}
 }
 
-func (ui *ui) orchestrator(c *cli.Context, host *virt.Host) *orchestrator.Orchestrator {
+func (ui *ui) orchestrator(c *cli.Context, host *virt.Host) (*orchestrator.Orchestrator, error) {
+	all, err := withEngines(c, builtIn(host))
+	if err != nil {
+		return nil, err
+	}
 	return orchestrator.New(orchestrator.Config{
 		Hypervisor: host,
-		Methods:    builtIn(host),
+		Methods:    all,
 		DiskAccess: image.Access{},
 		StateDir:   c.String(optStateDir),
 		Guardian:   startGuardian(c.String(optConnect)),
 		Watch:      ui.watch,
-	})
+	}), nil
 }
 
 func builtIn(host *virt.Host) methods.Set {

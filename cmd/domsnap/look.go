@@ -57,7 +57,11 @@ func (ui *ui) methodsAction(c *cli.Context) error {
 	if err := becomeFullBuild(); err != nil {
 		return err
 	}
-	return ui.print(methodsAnswer(ui.orchestrator(c, nil).MethodReports(c.Context)))
+	o, err := ui.orchestrator(c, nil)
+	if err != nil {
+		return err
+	}
+	return ui.print(methodsAnswer(o.MethodReports(c.Context)))
 }
 
 // verbs lists the optional verbs that matter to people.
