@@ -106,7 +106,7 @@ func (ui *ui) storage(arguments int, v verb) cli.ActionFunc {
 func (ui *ui) orchestrator(c *cli.Context, host *virt.Host) *orchestrator.Orchestrator {
 	return orchestrator.New(orchestrator.Config{
 		Hypervisor: host,
-		Methods:    builtIn(host),
+		Methods:    append(builtIn(host), ui.fullCopy(c, host)),
 		DiskAccess: image.Access{},
 		StateDir:   c.String(optStateDir),
 		Guardian:   startGuardian(c.String(optConnect)),
