@@ -1,5 +1,5 @@
 // Command bench measures domsnap against what a person would run instead, both in the same run, and prints medians and
-// ratios. It runs inside the lab. Its arguments choose figures: held, rbd, revert; without any it measures all.
+// ratios. It runs inside the lab. Its arguments choose figures: held, rbd, revert, rollback; without any it measures all.
 package main
 
 import (
@@ -43,7 +43,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, f := range []figure{{"held", heldGuest}, {"rbd", rbdRevert}, {"revert", inPlace}} {
+	for _, f := range []figure{{"held", heldGuest}, {"rbd", rbdRevert}, {"revert", inPlace}, {"rollback", rbdRollback}} {
 		if len(os.Args) > 1 && !slices.Contains(os.Args[1:], f.name) {
 			continue
 		}

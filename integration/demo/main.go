@@ -44,6 +44,7 @@ func run(ctx context.Context) error {
 	if err := guest.WaitAgent(lab.BootTimeout); err != nil {
 		return err
 	}
+	say(fmt.Sprintf("The guest is up and its agent answers, %v after the start of the lab.", lab.SinceStart()))
 	return (&demo{guest: guest, program: os.Getenv("DOMSNAP")}).play(ctx)
 }
 

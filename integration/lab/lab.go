@@ -10,11 +10,22 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
+	"time"
 )
 
 // Running tells whether this process runs inside the lab.
 func Running() bool { return os.Getenv("DOMSNAP_LAB") != "" }
+
+// SinceStart is how long ago "lab run" was called.
+func SinceStart() time.Duration {
+	started, err := strconv.ParseFloat(os.Getenv("DOMSNAP_LAB_STARTED"), 64)
+	if err != nil {
+		return 0
+	}
+	return time.Since(time.UnixMilli(int64(started * 1000))).Round(100 * time.Millisecond)
+}
 
 // Command runs a program and returns its standard output. The error holds its standard error.
 func Command(ctx context.Context, name string, args ...string) (string, error) {

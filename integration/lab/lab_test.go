@@ -26,6 +26,7 @@ func testContext(t *testing.T) context.Context {
 func TestFiveDisks(t *testing.T) {
 	ctx := testContext(t)
 	d := StartTestDomain(t, Options{Disks: fiveDisks()})
+	t.Logf("start of the lab to answering agent: %v", SinceStart())
 	sums := map[string]string{}
 	for i, v := range d.volumes {
 		path := "/mnt/" + v.disk.Target + "/data"

@@ -12,7 +12,8 @@ import (
 	"github.com/domsnap/domsnap/methods"
 )
 
-// pieceSize is how much is copied at a time, and inFlight how many pieces at once.
+// pieceSize is how much is copied at a time, and inFlight how many pieces at once. Together they are the memory that
+// it takes.
 const (
 	pieceSize = 1 << 20
 	inFlight  = 8
@@ -21,14 +22,14 @@ const (
 // do writes it, several pieces at once. It stops between two pieces when the context ends.
 func (r rewrite) do(ctx context.Context, from io.ReaderAt, to writer, p methods.Progress) error {
 	done := counter(p, r.bytes())
-	err := each(ctx, slices.Values(r.fresh), func(e extent) error {
+	err := each(ctx, slices.Values(r.fresh), func(e extent, _ []byte) error {
 		defer done(e.length)
 		return to.clear(e)
 	})
 	if err == nil {
-		err = each(ctx, pieces(r.changed, pieceSize), func(e extent) error {
+		err = each(ctx, pieces(r.changed, pieceSize), func(e extent, buffer []byte) error {
 			defer done(e.length)
-			return transfer(from, to, e)
+			return transfer(from, to, e, buffer[:e.length])
 		})
 	}
 	return errors.Join(err, to.flush())
@@ -46,20 +47,21 @@ func counter(p methods.Progress, total int64) func(int64) {
 	}
 }
 
-// each does something with every extent, until the first error or the end of the context.
-func each(ctx context.Context, extents iter.Seq[extent], do func(extent) error) error {
+// each does something with every extent, until the first error or the end of the context. Each at work has a buffer
+// for one piece.
+func each(ctx context.Context, extents iter.Seq[extent], do func(extent, []byte) error) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var running sync.WaitGroup
-	places := make(chan struct{}, inFlight)
+	free := buffers()
 	for e := range extents {
-		places <- struct{}{}
+		buffer := <-free
 		if ctx.Err() != nil {
 			break
 		}
 		running.Go(func() {
-			defer func() { <-places }()
-			if err := do(e); err != nil {
+			defer func() { free <- buffer }()
+			if err := do(e, buffer); err != nil {
 				stop(fmt.Errorf("write %d bytes at %d: %w", e.length, e.offset, err))
 			}
 		})
@@ -68,9 +70,17 @@ func each(ctx context.Context, extents iter.Seq[extent], do func(extent) error) 
 	return context.Cause(ctx)
 }
 
+// buffers are used again and again: to touch fresh memory takes as long as to copy into it.
+func buffers() chan []byte {
+	free := make(chan []byte, inFlight)
+	for range inFlight {
+		free <- make([]byte, pieceSize)
+	}
+	return free
+}
+
 // transfer copies content and clears what is zero.
-func transfer(from io.ReaderAt, to writer, e extent) error {
-	data := make([]byte, e.length)
+func transfer(from io.ReaderAt, to writer, e extent, data []byte) error {
 	if _, err := from.ReadAt(data, e.offset); err != nil {
 		return err
 	}

@@ -183,7 +183,7 @@ func newStage(t *testing.T) *stage {
 	t.Helper()
 	f := &fake{found: description{size: 1000}}
 	brief := limits{answer: 30 * time.Millisecond, dead: 50 * time.Millisecond, finish: time.Second}
-	s := &stage{f, t, &Method{f.connect, t.TempDir(), brief}, methods.Disk{
+	s := &stage{f, t, &Method{&kept{connect: f.connect}, t.TempDir(), brief}, methods.Disk{
 		Target: "vda",
 		Source: methods.Source{RBD: &methods.RBDImage{Pool: "pool", Namespace: "ns", Image: "disk"}},
 	}}

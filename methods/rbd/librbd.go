@@ -18,13 +18,14 @@ func available() error { return nil }
 
 // settings are what differs from the client's configuration. The first three bound every call to the cluster,
 // in seconds; librados would wait for ever. A snapshot that another client makes has a limit of its own, 30 s,
-// in librbd. The last is how many objects a rollback or a comparison has under way at a time: with the default, 10,
-// it mostly waits for answers.
+// in librbd. Then, how many objects a rollback or a comparison has under way at a time: with the default, 10, it
+// mostly waits for answers. And nothing is read or written twice here, so that a cache would only be one more copy.
 var settings = []struct{ option, value string }{
 	{"client_mount_timeout", "15"},
 	{"rados_mon_op_timeout", "15"},
 	{"rados_osd_op_timeout", "30"},
 	{"rbd_concurrent_management_ops", "32"},
+	{"rbd_cache", "false"},
 }
 
 // connection is a cluster, confined to one pool and namespace.

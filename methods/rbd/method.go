@@ -15,10 +15,10 @@ import (
 // Name is what descriptors and records call the method.
 const Name = "rbd"
 
-// Method is the rbd method. Each verb makes a connection of its own and closes it again: a connection that
-// is left behind keeps others waiting for half a minute.
+// Method is the rbd method. Each verb opens its image and closes it again: an image that a process leaves open
+// keeps others waiting for half a minute.
 type Method struct {
-	connect connector
+	connections *kept
 	// devices is where the kernel lists the images mapped to block devices.
 	devices string
 	limits  limits
@@ -42,8 +42,8 @@ func New() *Method {
 		os.Unsetenv(name)
 	}
 	return &Method{
-		connect: connect,
-		devices: "/sys/bus/rbd/devices",
+		connections: &kept{connect: connect, life: 5 * time.Second},
+		devices:     "/sys/bus/rbd/devices",
 		// The cluster's default for a dead client is 30 s, and librbd's own limit for a call that
 		// another client carries out is 30 s too.
 		limits: limits{answer: 3 * time.Second, dead: 45 * time.Second, finish: 35 * time.Second},

@@ -12,6 +12,7 @@ import (
 // outlives its context goes on, and the session is closed after it.
 type session struct {
 	place   place
+	kept    *kept
 	cluster cluster
 	reader  reader
 	writer  writer
@@ -20,15 +21,15 @@ type session struct {
 
 // open connects and opens the image: to look at it, and to change it as well if change is set.
 func open(ctx context.Context, m *Method, p place, change bool) (*session, error) {
-	s := &session{place: p}
-	if err := s.do(ctx, func() error { return s.fill(m.connect, change) }); err != nil {
+	s := &session{place: p, kept: m.connections}
+	if err := s.do(ctx, func() error { return s.fill(change) }); err != nil {
 		return nil, errors.Join(err, s.close(m.limits.answer))
 	}
 	return s, nil
 }
 
-func (s *session) fill(connect connector, change bool) (err error) {
-	if s.cluster, err = connect(s.place.RBDImage); err != nil {
+func (s *session) fill(change bool) (err error) {
+	if s.cluster, err = s.kept.take(s.place.RBDImage); err != nil {
 		return err
 	}
 	if s.reader, err = s.cluster.read(s.place.Image); err != nil {
@@ -96,10 +97,20 @@ func (s *session) release() error {
 	if s.reader != nil {
 		errs = append(errs, s.reader.close())
 	}
+	err := errors.Join(errs...)
 	if s.cluster != nil {
-		s.cluster.close()
+		s.leave(err == nil)
 	}
-	return errors.Join(errs...)
+	return err
+}
+
+// leave keeps a connection for the next verb, unless an image may still be open in it.
+func (s *session) leave(clean bool) {
+	if clean {
+		s.kept.give(s.place.RBDImage, s.cluster)
+		return
+	}
+	s.cluster.close()
 }
 
 // inspect looks at an image that it opens for that.

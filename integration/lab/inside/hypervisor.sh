@@ -1,15 +1,5 @@
 # shellcheck shell=bash
-# libvirt, set up so that QEMU may do all that the tests ask of it.
-
-write_qemu_conf() {
-	cat >/etc/libvirt/qemu.conf <<-'CONF'
-		user = "root"
-		group = "root"
-		security_driver = "none"
-		namespaces = [ ]
-		cgroup_controllers = [ ]
-	CONF
-}
+# libvirt, which root/libvirt has set up.
 
 # unlayer_guest moves the guest's kernel from hostfs to memory. libvirt opens it for writing to lock it, at which the
 # host's overlayfs copies it; where that takes longer than a timer tick UML interrupts and restarts it for ever.
@@ -20,7 +10,6 @@ unlayer_guest() {
 }
 
 start_libvirt() {
-	write_qemu_conf
 	virtlogd -d && libvirtd -d
 }
 

@@ -6,7 +6,7 @@ readonly lab_mib=${DOMSNAP_LAB_MEMORY:-6144}
 
 # What "lab" has read from its arguments, and where the root is mounted.
 declare -a shares pairs
-declare here mnt
+declare here mnt lab_started
 
 # in_namespaces FUNCTION runs "lab FUNCTION" in the namespaces. The chain of parent-death signals ends it even
 # when this shell is killed outright; unshare itself holds SIGTERM off, hence the traps.
@@ -57,7 +57,7 @@ write_orders() {
 	printf '%s\0' "$@" >"$run/command"
 	pwd >"$run/directory"
 	printf '%s\n' "${shares[@]%:ro}" >"$run/shares"
-	for pair in "${pairs[@]}"; do printf '%s=%q\n' "${pair%%=*}" "${pair#*=}"; done >"$run/environment"
+	for pair in "${pairs[@]}" "DOMSNAP_LAB_STARTED=$lab_started"; do printf '%s=%q\n' "${pair%%=*}" "${pair#*=}"; done >"$run/environment"
 }
 
 # boot starts the kernel with the command's two streams on descriptors 3 and 4.
