@@ -38,11 +38,13 @@ type reader interface {
 	// plain fails with ErrUnsupported where the content at a snapshot is not just the image's own objects, one
 	// after the other: it is in part a parent's, or striped.
 	plain(snap string) error
-	// changedWithin are the extents in a range that differ between a snapshot and the present, in order. It asks
-	// each object.
-	changedWithin(from string, in extent) ([]extent, error)
-	// contentAt has the content at a snapshot read. Nothing else may be asked meanwhile.
-	contentAt(snap string, use func(io.ReaderAt) error) error
+	// changedWithin are the extents in a range that differ between a snapshot and a later one, an empty to for the
+	// present, in order. It asks each object.
+	changedWithin(from, to string, in extent) ([]extent, error)
+	// stay has the image read at a snapshot from now on. Nothing but that and close may follow.
+	stay(snap string) (io.ReaderAt, error)
+	// noted is what writer.note put down; empty for nothing.
+	noted(key string) (string, error)
 	close() error
 }
 
@@ -54,6 +56,8 @@ type writer interface {
 	rollBack(name string) error
 	// WriterAt may be called from several goroutines at once, and so may clear.
 	io.WriterAt
+	// note puts a text down in the image's metadata; an empty one takes it away.
+	note(key, text string) error
 	// clear makes a range zero, to the byte. Objects of full size that are wholly in it are removed.
 	clear(extent) error
 	// flush makes durable what was written.
@@ -67,9 +71,12 @@ type description struct {
 	// snaps are the snapshots made by users, the oldest first: neither those of groups nor those that
 	// are gone and kept for their clones.
 	snaps []snapshot
+	// ids are those of all snapshots there are, whoever made them. Younger ones have higher ids.
+	ids []uint64
 }
 
 type snapshot struct {
+	id   uint64
 	name string
 	size int64
 }
@@ -82,6 +89,14 @@ func (d description) find(snap string) int {
 		}
 	}
 	return -1
+}
+
+// id is that of the snapshot, 0 when there is none of that name.
+func (d description) id(snap string) uint64 {
+	if at := d.find(snap); at >= 0 {
+		return d.snaps[at].id
+	}
+	return 0
 }
 
 // users are the clients that have something to do with an image.

@@ -17,7 +17,10 @@ func (m *Method) Drop(ctx context.Context, req methods.DropRequest) error {
 		return err
 	}
 	look := func(image reader) error { return droppable(image, p) }
-	err = m.change(ctx, p, look, func(image writer) error { return image.removeSnap(p.snap) })
+	err = m.change(ctx, p, look, func(image writer) error {
+		// In this order nothing is left behind.
+		return errors.Join(image.note(eldersKey(p.snap), ""), image.removeSnap(p.snap))
+	})
 	if err != nil && !errors.Is(err, methods.ErrNotFound) {
 		return fmt.Errorf("drop snapshot %s: %w", p, err)
 	}

@@ -59,7 +59,7 @@ func TestTamperedRecordsAreRefused(t *testing.T) {
 
 func TestStatCountsWhatOnlyTheSnapshotKeeps(t *testing.T) {
 	s := newStage(t)
-	s.found.snaps = []snapshot{{"ds-0000-vda", 1000}}
+	s.found.snaps = []snapshot{{1, "ds-0000-vda", 1000}}
 	ref := s.taken()
 	s.diffs = map[[2]string][]extent{
 		{"ds-0000-vda", "ds-aaaa-vda"}: {{0, 100, true}, {200, 100, false}, {300, 100, true}, {900, 100, true}},

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -35,6 +36,7 @@ type fake struct {
 	onWrite func() error
 	cleared []extent
 	flushed int
+	notes   map[string]string
 }
 
 func (f *fake) connect(methods.RBDImage) (cluster, error) {
@@ -110,14 +112,12 @@ func (f *fake) plain(string) error {
 	return nil
 }
 
-func (f *fake) changedWithin(_ string, in extent) ([]extent, error) {
+func (f *fake) changedWithin(_, _ string, in extent) ([]extent, error) {
 	in.exists = false
 	return f.exact[in], nil
 }
 
-func (f *fake) contentAt(_ string, use func(io.ReaderAt) error) error {
-	return use(bytes.NewReader(f.then))
-}
+func (f *fake) stay(string) (io.ReaderAt, error) { return bytes.NewReader(f.then), nil }
 
 func (f *fake) WriteAt(data []byte, offset int64) (int, error) {
 	f.mu.Lock()
@@ -138,6 +138,18 @@ func (f *fake) clear(e extent) error {
 	return nil
 }
 
+func (f *fake) note(key, text string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.notes == nil {
+		f.notes = map[string]string{}
+	}
+	f.notes[key] = text
+	return nil
+}
+
+func (f *fake) noted(key string) (string, error) { return f.notes[key], nil }
+
 func (f *fake) flush() error {
 	f.flushed++
 	return nil
@@ -150,7 +162,9 @@ func (f *fake) createSnap(name string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.created = append(f.created, name)
-	f.found.snaps = append(f.found.snaps, snapshot{name, f.found.size})
+	id := uint64(len(f.created))
+	f.found.snaps = append(f.found.snaps, snapshot{id, name, f.found.size})
+	f.found.ids = append(f.found.ids, id)
 	return nil
 }
 
@@ -162,6 +176,8 @@ func (f *fake) removeSnap(name string) error {
 		return methods.ErrNotFound
 	}
 	f.removed = append(f.removed, name)
+	id := f.found.snaps[at].id
+	f.found.ids = slices.DeleteFunc(slices.Clone(f.found.ids), func(other uint64) bool { return other == id })
 	f.found.snaps = append(f.found.snaps[:at:at], f.found.snaps[at+1:]...)
 	return nil
 }

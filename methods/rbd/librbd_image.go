@@ -3,12 +3,15 @@
 package rbd
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/ceph/go-ceph/rados"
 	"github.com/ceph/go-ceph/rbd"
+
+	"github.com/domsnap/domsnap/methods"
 )
 
 // readImage is an image that is open for reading: without a watcher.
@@ -35,8 +38,9 @@ func (i *readImage) describe() (description, error) {
 			return description{}, typed(err)
 		}
 		if space == rbd.SnapNamespaceTypeUser {
-			found.snaps = append(found.snaps, snapshot{s.Name, int64(s.Size)})
+			found.snaps = append(found.snaps, snapshot{s.Id, s.Name, int64(s.Size)})
 		}
+		found.ids = append(found.ids, s.Id)
 	}
 	return found, nil
 }
@@ -121,6 +125,17 @@ func (i *writeImage) createSnap(name string) error {
 func (i *writeImage) removeSnap(name string) error { return typed(i.GetSnapshot(name).Remove()) }
 
 func (i *writeImage) rollBack(name string) error { return typed(i.GetSnapshot(name).Rollback()) }
+
+func (i *writeImage) note(key, text string) error {
+	if text == "" {
+		err := typed(i.RemoveMetadata(key))
+		if errors.Is(err, methods.ErrNotFound) {
+			return nil
+		}
+		return err
+	}
+	return typed(i.SetMetadata(key, text))
+}
 
 // zeroes is what clear repeats.
 var zeroes [4096]byte

@@ -48,8 +48,18 @@ func (i *readImage) changed(from, to string) ([]extent, error) {
 	})
 }
 
-func (i *readImage) changedWithin(from string, in extent) ([]extent, error) {
-	return i.diff(rbd.DiffIterateConfig{SnapName: from, Offset: uint64(in.offset), Length: uint64(in.length)})
+func (i *readImage) changedWithin(from, to string, in extent) ([]extent, error) {
+	return at(i, to, func() ([]extent, error) {
+		return i.diff(rbd.DiffIterateConfig{SnapName: from, Offset: uint64(in.offset), Length: uint64(in.length)})
+	})
+}
+
+func (i *readImage) noted(key string) (string, error) {
+	text, err := i.GetMetadata(key)
+	if err := typed(err); err != nil && !errors.Is(err, methods.ErrNotFound) {
+		return "", err
+	}
+	return text, nil
 }
 
 func (i *readImage) diff(what rbd.DiffIterateConfig) (found []extent, err error) {
@@ -80,17 +90,16 @@ func (i *readImage) plain(snap string) error {
 	return nil
 }
 
-func (i *readImage) contentAt(snap string, use func(io.ReaderAt) error) error {
-	var failed error
-	_, err := at(i, snap, func() (struct{}, error) {
-		failed = use(i)
-		return struct{}{}, nil
-	})
-	return errors.Join(failed, err)
+func (i *readImage) stay(snap string) (io.ReaderAt, error) {
+	return i, typed(i.SetSnapshot(snap))
 }
 
 // at asks something of the image as it was at a snapshot; an empty snapshot is the present.
 func at[T any](i *readImage, snap string, ask func() (T, error)) (answer T, err error) {
+	if snap == "" {
+		answer, err = ask()
+		return answer, typed(err)
+	}
 	if err := i.SetSnapshot(snap); err != nil {
 		return answer, typed(err)
 	}

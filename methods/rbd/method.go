@@ -58,7 +58,8 @@ func (m *Method) Traits() methods.Traits {
 		BelowQEMU: true,
 		// A group snapshot would be atomic and takes about a second. Taken side by side, single
 		// snapshots need that at most, and the disks are still anyway.
-		Atomic: false,
+		Atomic:   false,
+		TakeCost: methods.CostNothing, RevertCost: methods.CostChanged,
 	}
 }
 
@@ -82,13 +83,13 @@ func (m *Method) Plan(ctx context.Context, req methods.PlanRequest) (methods.Ref
 	if err != nil {
 		return methods.Ref{}, err
 	}
-	size, err := inspect(ctx, m, p, func(image reader) (int64, error) { return vacant(image, p) })
+	found, err := inspect(ctx, m, p, func(image reader) (description, error) { return vacant(image, p) })
 	if err != nil {
 		return methods.Ref{}, err
 	}
 	return methods.Ref{
 		Snapshot: req.ID, Method: Name, Disk: req.Disk,
-		Origin: p.RBDImage.String(), Name: p.String(), Size: size,
+		Origin: p.RBDImage.String(), Name: p.String(), Size: found.size,
 	}, nil
 }
 
@@ -99,4 +100,6 @@ var (
 	_ methods.Checker  = (*Method)(nil)
 	_ methods.Preparer = (*Method)(nil)
 	_ methods.Reverter = (*Method)(nil)
+	_ methods.Differ   = (*Method)(nil)
+	_ methods.Lister   = (*Method)(nil)
 )

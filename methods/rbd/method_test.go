@@ -40,7 +40,7 @@ func TestPlanRefuses(t *testing.T) {
 		want   error
 	}{
 		"missing image":  {func(s *stage, _ *methods.PlanRequest) { s.missing = true }, methods.ErrNotFound},
-		"taken name":     {func(s *stage, _ *methods.PlanRequest) { s.found.snaps = []snapshot{{"ds-aaaa-vda", 1}} }, methods.ErrExists},
+		"taken name":     {func(s *stage, _ *methods.PlanRequest) { s.found.snaps = []snapshot{{1, "ds-aaaa-vda", 1}} }, methods.ErrExists},
 		"foreign lock":   {func(s *stage, _ *methods.PlanRequest) { s.by.locks = []client{{"client.1", "a"}} }, methods.ErrBlocked},
 		"file":           {func(_ *stage, r *methods.PlanRequest) { r.Disk.Source = methods.Source{File: "/a"} }, methods.ErrUnsupported},
 		"other device":   {func(_ *stage, r *methods.PlanRequest) { r.Disk.Source = methods.Source{Dev: "/dev/null"} }, methods.ErrUnsupported},

@@ -2,11 +2,67 @@ package rbd
 
 import (
 	"context"
+	"errors"
+	"io"
+	"strings"
 
 	"github.com/domsnap/domsnap/methods"
 )
 
-// Open implements methods.Method.
-func (m *Method) Open(_ context.Context, ref methods.Ref) (methods.Content, error) {
-	return nil, methods.Unsupportedf("reading snapshot %s is not there yet", ref.Name)
+// content is an image that is read at a snapshot.
+type content struct {
+	io.ReaderAt
+	session *session
+	limits  limits
+	size    int64
+}
+
+// Open implements methods.Method. Nobody notices: no watcher, no lock.
+func (m *Method) Open(ctx context.Context, ref methods.Ref) (methods.Content, error) {
+	p, err := recorded(ref)
+	if err != nil {
+		return nil, err
+	}
+	s, err := open(ctx, m, p, false)
+	if err != nil {
+		return nil, err
+	}
+	c, err := await(ctx, s, func() (*content, error) { return s.content(m.limits) })
+	if err != nil {
+		return nil, errors.Join(err, s.close(m.limits.answer))
+	}
+	return c, nil
+}
+
+func (s *session) content(l limits) (*content, error) {
+	found, at, err := present(s.reader, s.place)
+	if err != nil {
+		return nil, err
+	}
+	r, err := s.reader.stay(s.place.snap)
+	return &content{r, s, l, found.snaps[at].size}, err
+}
+
+// Size implements methods.Content.
+func (c *content) Size() int64 { return c.size }
+
+// Close implements methods.Content.
+func (c *content) Close() error { return c.session.close(c.limits.answer) }
+
+// List implements methods.Lister.
+func (m *Method) List(ctx context.Context, disk methods.Disk) ([]string, error) {
+	image, err := m.image(disk.Source)
+	if err != nil {
+		return nil, err
+	}
+	return inspect(ctx, m, place{RBDImage: image}, func(r reader) ([]string, error) {
+		found, err := r.describe()
+		var names []string
+		for _, s := range found.snaps {
+			if strings.HasPrefix(s.name, "ds-") && strings.HasSuffix(s.name, "-"+disk.Target) {
+				names = append(names, s.name)
+			}
+		}
+		return names, err
+	})
 }

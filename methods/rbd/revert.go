@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 
 	"github.com/domsnap/domsnap/methods"
 )
@@ -55,7 +54,7 @@ func (s *session) revert(ctx context.Context, progress methods.Progress) (method
 	if err := revertible(s.reader, s.place); err != nil {
 		return methods.Reverted{}, err
 	}
-	plan, err := planRewrite(ctx, s.reader, s.place.snap)
+	plan, err := planRewrite(ctx, s.reader, s.place)
 	if err != nil && !errors.Is(err, methods.ErrUnsupported) {
 		return methods.Reverted{}, fmt.Errorf("find what changed: %w", err)
 	}
@@ -65,9 +64,10 @@ func (s *session) revert(ctx context.Context, progress methods.Progress) (method
 	if err != nil || !plan.quicker() {
 		return methods.Reverted{How: methods.HowNative}, s.writer.rollBack(s.place.snap)
 	}
-	err = s.reader.contentAt(s.place.snap, func(content io.ReaderAt) error {
-		return plan.do(ctx, content, s.writer, progress)
-	})
+	content, err := s.reader.stay(s.place.snap)
+	if err == nil {
+		err = plan.do(ctx, content, s.writer, progress)
+	}
 	return methods.Reverted{How: methods.HowChangedExtents, BytesWritten: total(plan.changed, 0)}, err
 }
 

@@ -4,6 +4,7 @@ package rbd
 
 import (
 	"bytes"
+	"errors"
 	"math/rand"
 	"strings"
 	"testing"
@@ -162,4 +163,74 @@ func (b *bench) cloneWith(snap string, use func(*bench)) {
 	clone.disk.Source.RBD = &source
 	use(&clone)
 	clone.removeImage()
+}
+
+// wantChanges compares what Changes says with what is different.
+func (b *bench) wantChanges(from methods.Ref, to *methods.Ref) {
+	b.t.Helper()
+	got, err := b.method.Changes(b.t.Context(), methods.ChangesRequest{From: from, To: to, Disk: b.disk})
+	must(b.t, err)
+	before, after := b.content(from), b.present()
+	if to != nil {
+		after = b.content(*to)
+	}
+	for _, e := range got {
+		copy(before[e.Offset:e.End()], after[e.Offset:e.End()])
+	}
+	if !bytes.Equal(before, after) {
+		b.t.Errorf("more differs than %v", got)
+	}
+	b.t.Logf("changes: %v", got)
+}
+
+// content reads a snapshot as the method opens it.
+func (b *bench) content(ref methods.Ref) []byte {
+	b.t.Helper()
+	c, err := b.method.Open(b.t.Context(), ref)
+	must(b.t, err)
+	data := make([]byte, c.Size())
+	_, err = c.ReadAt(data, 0)
+	must(b.t, errors.Join(err, c.Close()))
+	return data
+}
+
+func (b *bench) present() []byte {
+	b.t.Helper()
+	var data []byte
+	b.open(func(image *rbd.Image) {
+		size, err := image.GetSize()
+		must(b.t, err)
+		data = make([]byte, size)
+		_, err = image.ReadAt(data, 0)
+		must(b.t, err)
+	})
+	return data
+}
+
+func TestLabChanges(t *testing.T) {
+	b := newBench(t, 64*mebibyte)
+	b.writeFirst(32*mebibyte, mebibyte)
+	first := b.take("aaaa")
+	b.wantChanges(first, nil)
+	b.writeFirst(48*mebibyte, 20*mebibyte)
+	b.open(func(image *rbd.Image) { discard(t, image, 30*mebibyte, 5*mebibyte) })
+	second := b.take("bbbb")
+	b.writeFirst(4*mebibyte, mebibyte)
+	third := b.take("cccc")
+	b.wantChanges(first, nil)
+	b.wantChanges(second, nil)
+	b.wantChanges(first, &third)
+	b.wantChanges(third, &second)
+	// Another's rollback, to a snapshot that is older than two of ours.
+	b.open(func(image *rbd.Image) { must(t, image.GetSnapshot("ds-aaaa-vda").Rollback()) })
+	b.wantChanges(first, nil)
+	b.wantChanges(second, nil)
+	b.wantChanges(third, nil)
+	fourth := b.take("dddd")
+	b.wantChanges(second, &fourth)
+	// And that snapshot is gone.
+	must(t, b.method.Drop(t.Context(), methods.DropRequest{Ref: first, Disk: b.disk}))
+	b.wantChanges(second, nil)
+	b.wantChanges(third, &fourth)
+	b.wantChanges(third, nil)
 }

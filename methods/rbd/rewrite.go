@@ -29,32 +29,19 @@ func (r rewrite) bytes() int64 { return total(r.changed, 0) + total(r.fresh, 0) 
 // or not: while what has changed is less than a quarter of what is in use.
 func (r rewrite) quicker() bool { return 4*total(r.changed, grain) < total(r.used, 0) }
 
-// planRewrite finds out what changed since a snapshot. It fails with ErrUnsupported where that is not cheap, or
-// not certain.
-//
-// The object maps say which objects exist at a point in time. They do not say reliably which objects changed
-// since: a rollback gives the image the older snapshot's map, and with it objects that look unchanged since
-// younger snapshots. So the objects themselves are asked, those that the snapshot has.
-func planRewrite(ctx context.Context, image reader, snap string) (rewrite, error) {
-	if err := image.plain(snap); err != nil {
-		return rewrite{}, err
-	}
-	then, err := image.changed("", snap)
+// planRewrite finds out what changed since a snapshot. It fails with ErrUnsupported where that is not cheap.
+func planRewrite(ctx context.Context, image reader, p place) (rewrite, error) {
+	found, err := look(image, p)
 	if err != nil {
 		return rewrite{}, err
 	}
-	now, err := image.changed("", "")
-	if err != nil {
-		return rewrite{}, err
-	}
-	then, now = existing(then), existing(now)
-	r := rewrite{fresh: without(now, then), used: now}
-	for part := range pieces(join(then), partSize) {
-		found, err := image.changedWithin(snap, part)
+	r := rewrite{fresh: found.fresh(), used: found.now}
+	for part := range pieces(found.suspects, partSize) {
+		changed, err := image.changedWithin(p.snap, "", part)
 		if err = errors.Join(err, ctx.Err()); err != nil {
 			return rewrite{}, err
 		}
-		r.changed = append(r.changed, found...)
+		r.changed = append(r.changed, changed...)
 		if !r.quicker() {
 			break
 		}

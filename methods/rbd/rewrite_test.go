@@ -67,6 +67,7 @@ func rewritable(t *testing.T) (*stage, methods.RevertRequest) {
 	clear(s.now[7*object : 8*object])
 	s.diffs = map[[2]string][]extent{
 		{"", "ds-aaaa-vda"}: objects(0, 1, 2, 3, 4, 5, 6, 7),
+		{"ds-aaaa-vda", ""}: objects(0, 1, 2, 3, 4, 5, 6, 7),
 		{"", ""}:            append(objects(0, 1, 2, 3, 4, 5, 6), extent{7 * object, object, false}, objects(8)[0]),
 	}
 	s.exact = map[extent][]extent{
@@ -136,5 +137,36 @@ func TestRevertGivenUpIsCompletedByAnother(t *testing.T) {
 	wantError(t, err, nil)
 	if !bytes.Equal(s.now, s.then) {
 		t.Error("the image is not as it was")
+	}
+}
+
+// TestSuspects: an image with the snapshots 1 (old), 2 (bbbb) and 3 (aaaa), which is gone back to.
+func TestSuspects(t *testing.T) {
+	all := objects(0, 1, 2, 3, 4, 5)
+	for name, c := range map[string]struct {
+		note string
+		ids  []uint64
+		want []extent
+	}{
+		"elders unknown":        {"", []uint64{1, 2, 3}, all},
+		"elders known":          {"1 2", []uint64{1, 2, 3, 4}, objects(1, 2, 3)},
+		"the first has gone":    {"1 2", []uint64{2, 3}, all},
+		"another elder is gone": {"1 2", []uint64{1, 3}, all},
+		"no elders":             {"none", []uint64{3}, objects(1)},
+		"garbage":               {"1 x", []uint64{1, 2, 3}, all},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := &fake{notes: map[string]string{eldersKey("ds-aaaa-vda"): c.note}, found: description{
+				ids:   c.ids,
+				snaps: []snapshot{{1, "old", 1}, {2, "ds-bbbb-vda", 1}, {3, "ds-aaaa-vda", 1}},
+			}, diffs: map[[2]string][]extent{
+				{"ds-aaaa-vda", ""}:    objects(1),
+				{"old", "ds-aaaa-vda"}: objects(2, 3, 9),
+			}}
+			got, err := suspects(f, place{snap: "ds-aaaa-vda"}, join(all))
+			if err != nil || !slices.Equal(join(got), join(c.want)) {
+				t.Errorf("suspects are %v, want %v, %v", got, c.want, err)
+			}
+		})
 	}
 }

@@ -8,20 +8,20 @@ import (
 	"github.com/domsnap/domsnap/methods"
 )
 
-// vacant gives the image's size if a snapshot can be made of it.
-func vacant(image reader, p place) (int64, error) {
+// vacant describes the image if a snapshot can be made of it.
+func vacant(image reader, p place) (description, error) {
 	found, err := image.describe()
 	if err != nil {
-		return 0, fmt.Errorf("look at image %s: %w", p.RBDImage, err)
+		return found, fmt.Errorf("look at image %s: %w", p.RBDImage, err)
 	}
 	if found.find(p.snap) >= 0 {
-		return 0, fmt.Errorf("plan snapshot %s: %w", p, methods.ErrExists)
+		return found, fmt.Errorf("plan snapshot %s: %w", p, methods.ErrExists)
 	}
 	by, err := image.users()
 	if err != nil {
-		return 0, fmt.Errorf("list users of image %s: %w", p.RBDImage, err)
+		return found, fmt.Errorf("list users of image %s: %w", p.RBDImage, err)
 	}
-	return found.size, unlocked(p, by)
+	return found, unlocked(p, by)
 }
 
 // Take implements methods.Method.
@@ -47,25 +47,29 @@ func (m *Method) Prepare(ctx context.Context, refs []methods.Ref) (methods.Prepa
 	if err != nil {
 		return nil, err
 	}
-	if err := m.settle(ctx, s); err != nil {
+	before, err := m.settle(ctx, s)
+	if err != nil {
 		return nil, errors.Join(err, s.close(m.limits.answer))
 	}
-	return &ready{s, m.limits}, nil
+	return &ready{session: s, limits: m.limits, before: before}, nil
 }
 
 // settle makes sure that a snapshot would be made, and at once.
-func (m *Method) settle(ctx context.Context, s *session) error {
-	_, err := await(ctx, s, func() (int64, error) { return vacant(s.reader, s.place) })
+func (m *Method) settle(ctx context.Context, s *session) (description, error) {
+	found, err := await(ctx, s, func() (description, error) { return vacant(s.reader, s.place) })
 	if err != nil {
-		return err
+		return found, err
 	}
-	return m.awaitDead(ctx, s)
+	return found, m.awaitDead(ctx, s)
 }
 
 // ready is an image that is open and whose clients all answer.
 type ready struct {
 	session *session
 	limits  limits
+	// before is the image as it was found, taken that the snapshot is there.
+	before description
+	taken  bool
 }
 
 // Take implements methods.Prepared. The monitors number the snapshot, and they decide about once in a second
@@ -87,8 +91,16 @@ func (r *ready) Take(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("take snapshot %s: %w", s.place, err)
 	}
+	r.taken = true
 	return nil
 }
 
-// Close implements methods.Prepared. It waits for a Take that was given up.
-func (r *ready) Close(context.Context) error { return r.session.close(r.limits.finish) }
+// Close implements methods.Prepared. It waits for a Take that was given up, and puts down which snapshots are older
+// than one that was not.
+func (r *ready) Close(ctx context.Context) error {
+	var err error
+	if r.taken {
+		err = r.session.do(ctx, func() error { return r.session.noteElders(r.before) })
+	}
+	return errors.Join(err, r.session.close(r.limits.finish))
+}
