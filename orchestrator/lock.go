@@ -17,7 +17,8 @@ const lockWait = time.Second
 // our guardian.
 func (o *Orchestrator) lock(ctx context.Context, uuid string) (*os.File, error) {
 	dir := filepath.Join(o.StateDir, "locks")
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	// QEMU, which need not be root, has to get through to what a method has it write below.
+	if err := errors.Join(os.MkdirAll(o.StateDir, 0o711), os.MkdirAll(dir, 0o700)); err != nil {
 		return nil, fmt.Errorf("make the lock directory: %w", err)
 	}
 	f, err := os.OpenFile(filepath.Join(dir, uuid), os.O_CREATE|os.O_RDWR|syscall.O_NOFOLLOW, 0o600)

@@ -30,9 +30,9 @@ type (
 		} `xml:"size"`
 	}
 	copyBody struct {
-		Target struct {
-			File filePath `xml:"file,attr" domsnap:"required"`
-		} `xml:"target" domsnap:"required"`
+		Directory *struct {
+			Path filePath `xml:"path,attr" domsnap:"required"`
+		} `xml:"directory"`
 	}
 	qemuMode string
 )

@@ -14,7 +14,7 @@ func TestParseDiskSpec(t *testing.T) {
 		{"vdb,method=lvm,size.percent=20,device.path=/dev/vg0/lv4", "<disk name='vdb'><diskSnapshot method='lvm'><size percent='20'/><device path='/dev/vg0/lv4'/></diskSnapshot></disk>"},
 		{"vdb,size.percent=20", "<disk name='vdb'><diskSnapshot><size percent='20'/></diskSnapshot></disk>"},
 		{"vdb,a.x=1,method=acme,a.y=2,z=", "<disk name='vdb'><diskSnapshot method='acme' z=''><a x='1' y='2'/></diskSnapshot></disk>"},
-		{"vda,method=copy,target.file=/a,,b,,,,c=d", "<disk name='vda'><diskSnapshot method='copy'><target file='/a,b,,c=d'/></diskSnapshot></disk>"},
+		{"vda,method=copy,directory.path=/a,,b,,,,c=d", "<disk name='vda'><diskSnapshot method='copy'><directory path='/a,b,,c=d'/></diskSnapshot></disk>"},
 		{"vda,method=acme,a=,,,b=<&'>", "<disk name='vda'><diskSnapshot method='acme' a=',' b='&lt;&amp;&apos;&gt;'/></disk>"},
 	}
 	for _, test := range tests {

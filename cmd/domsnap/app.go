@@ -109,7 +109,7 @@ func (ui *ui) storage(arguments int, v verb) cli.ActionFunc {
 }
 
 func (ui *ui) orchestrator(c *cli.Context, host *virt.Host) (*orchestrator.Orchestrator, error) {
-	all, err := withEngines(c, builtIn(host))
+	all, err := withEngines(c, append(builtIn(host), ui.fullCopy(c, host)))
 	if err != nil {
 		return nil, err
 	}

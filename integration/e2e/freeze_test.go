@@ -44,10 +44,10 @@ func TestOneInstant(t *testing.T) {
 }
 
 // checkInstant takes a snapshot and compares the writer's numbers in it.
-func (m *machine) checkInstant(name, level string) {
+func (m *machine) checkInstant(name, level string, options ...string) {
 	m.t.Helper()
 	before := m.number(m.targets[0])
-	s := m.p.create(m.Name(), name)
+	s := m.p.create(m.Name(), name, options...)
 	if s.Consistency.Level != level {
 		m.t.Errorf("%s: level %s, want %s: %+v", name, s.Consistency.Level, level, s.Consistency)
 	}

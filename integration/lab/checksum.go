@@ -54,6 +54,8 @@ func (d *Domain) definedDisk(target string) (*libvirtxml.DomainDisk, error) {
 // location names a disk the way qemu-img wants it.
 func location(disk *libvirtxml.DomainDisk) string {
 	switch {
+	case disk.Source.Network != nil && disk.Source.Network.Protocol == "nbd":
+		return exportURI(disk.Source.Network.Name)
 	case disk.Source.Network != nil:
 		return disk.Source.Network.Protocol + ":" + disk.Source.Network.Name
 	case disk.Source.Block != nil:

@@ -19,6 +19,7 @@ const (
 	XFSFile                 // a raw file on XFS with reflink
 	RBD                     // an image of the Ceph pool rbd
 	EmptyCDROM              // a drive without a medium
+	NBD                     // a raw file behind an NBD server on a Unix socket
 )
 
 // DefaultSize is the size of a disk that does not say.

@@ -100,7 +100,7 @@ func (d *Domain) ConsoleLog() string { return filepath.Join(stateDir, d.name+".c
 
 func (d *Domain) controlPath() string { return filepath.Join(stateDir, d.name+".control") }
 
-// Source is where the disk was made: a path, or pool/image for rbd; empty if there is no such disk.
+// Source is where the disk was made: a path, pool/image for rbd, an export for NBD; empty if there is no such disk.
 func (d *Domain) Source(target string) string {
 	for _, v := range d.volumes {
 		if v.disk.Target == target {

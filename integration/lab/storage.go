@@ -47,6 +47,8 @@ func newVolume(domain string, disk Disk) (*volume, error) {
 		v.inLV(name, "-V", strconv.FormatInt(disk.Size, 10)+"b", "--thinpool", "pool0", volumeGroup)
 	case RBD:
 		v.inImage(rbdPool + "/" + name)
+	case NBD:
+		v.inExport(name)
 	case EmptyCDROM:
 		v.create = func(context.Context, string) error { return nil }
 		v.remove = func(context.Context) error { return nil }

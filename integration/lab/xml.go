@@ -96,6 +96,8 @@ func (v *volume) sourceElement() *libvirtxml.DomainDiskSource {
 		return nil
 	case ThickLV, ThinLV:
 		return &libvirtxml.DomainDiskSource{Block: &libvirtxml.DomainDiskSourceBlock{Dev: v.source}}
+	case NBD:
+		return exportElement(v.source)
 	case RBD:
 		return &libvirtxml.DomainDiskSource{Network: &libvirtxml.DomainDiskSourceNetwork{
 			Protocol: "rbd",

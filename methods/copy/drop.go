@@ -1,0 +1,68 @@
+package fullcopy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/domsnap/domsnap/methods"
+)
+
+// Drop implements methods.Method. A copy at work may still be written by libvirt, also when who began it is gone.
+func (m *Method) Drop(ctx context.Context, req methods.DropRequest) error {
+	ref := req.Ref
+	if err := checkName(ref); err != nil {
+		return err
+	}
+	if _, err := os.Lstat(partial(ref)); err == nil {
+		if err := m.Hypervisor.AbortBackup(ctx, ref.Disk.Domain.UUID, partial(ref)); err != nil {
+			return fmt.Errorf("end the copy into %s: %w", partial(ref), err)
+		}
+	}
+	dir := filepath.Dir(ref.Name)
+	for _, path := range []string{partial(ref), ref.Name} {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("remove copy: %w", err)
+		}
+	}
+	if err := syncDirectory(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return m.removeDirectory(dir)
+}
+
+// checkName refuses a record that names anything but a copy of its own disk and snapshot.
+func checkName(ref methods.Ref) error {
+	object, err := methods.ObjectName(ref.Snapshot, ref.Disk.Target)
+	if err != nil {
+		return err
+	}
+	if !filepath.IsAbs(ref.Name) || filepath.Clean(ref.Name) != ref.Name || filepath.Base(ref.Name) != object+suffix {
+		return fmt.Errorf("check copy %q: it is not named as one", ref.Name)
+	}
+	return nil
+}
+
+// List implements methods.Lister. Copies at a place that a descriptor named are not found.
+func (m *Method) List(_ context.Context, disk methods.Disk) ([]string, error) {
+	entries, err := os.ReadDir(m.directory(disk))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list copies: %w", err)
+	}
+	var names []string
+	for _, e := range entries {
+		object, _, ours := strings.Cut(e.Name(), suffix)
+		if ours && strings.HasPrefix(object, "ds-") && strings.HasSuffix(object, "-"+disk.Target) && !slices.Contains(names, object) {
+			names = append(names, object)
+		}
+	}
+	return names, nil
+}

@@ -1,0 +1,153 @@
+// Package fullcopy snapshots a disk of any kind by copying all of it into a sparse raw file. A guest that runs is held
+// for the beginning of the copy only: libvirt's backup job copies what the guest is about to overwrite first.
+package fullcopy
+
+import (
+	"context"
+	"encoding/xml"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/domsnap/domsnap/methods"
+	"github.com/domsnap/domsnap/methods/command"
+	"github.com/domsnap/domsnap/methods/image"
+)
+
+// Name is what descriptors call the method.
+const Name = "copy"
+
+// Config is what a Method is made of.
+type Config struct {
+	Hypervisor Hypervisor
+	Run        command.Runner
+	// Dir is where copies of disks go that are not files, below it a directory for each domain.
+	Dir string
+	// Progress is told how far the copies of an active domain are; may be nil.
+	Progress methods.Progress
+}
+
+// Method copies disks. A Ref's Name is the copy.
+type Method struct {
+	Config
+}
+
+// New makes the method.
+func New(c Config) *Method {
+	return &Method{c}
+}
+
+// Traits implements methods.Method.
+func (*Method) Traits() methods.Traits {
+	return methods.Traits{
+		Name: Name, Summary: "a full sparse copy of a disk of any kind in a raw file",
+		Atomic: true, HoldsJob: true,
+		TakeCost: methods.CostSize, RevertCost: methods.CostSize,
+	}
+}
+
+// Check implements methods.Checker.
+func (*Method) Check(context.Context) error {
+	if command.Missing(qemuImg) != "" {
+		return methods.Unsupportedf("%s is missing: install qemu-utils", qemuImg)
+	}
+	return nil
+}
+
+// Claim implements methods.Claimer.
+func (*Method) Claim(_ context.Context, d methods.Disk) methods.Claim {
+	if d.Source.String() == "" {
+		return methods.Claim{}
+	}
+	return methods.Claim{Rank: methods.RankLast, Why: "no other method knows this disk: copied in full"}
+}
+
+// options is the body of <diskSnapshot method='copy'>.
+type options struct {
+	Directory *struct {
+		Path string `xml:"path,attr" domsnap:"required"`
+	} `xml:"directory"`
+}
+
+// Plan implements methods.Method.
+func (m *Method) Plan(ctx context.Context, req methods.PlanRequest) (methods.Ref, error) {
+	var opts options
+	if err := methods.Decode(req.Spec, &opts); err != nil {
+		return methods.Ref{}, err
+	}
+	name, err := m.fileName(req, opts)
+	if err != nil {
+		return methods.Ref{}, err
+	}
+	if err := absent(name); err != nil {
+		return methods.Ref{}, err
+	}
+	size, err := m.size(ctx, req.Disk)
+	if err != nil {
+		return methods.Ref{}, fmt.Errorf("find the size of disk %s: %w", req.Disk.Target, err)
+	}
+	if err := checkRoom(filepath.Dir(name), size.needed); err != nil {
+		return methods.Ref{}, err
+	}
+	return methods.Ref{
+		Snapshot: req.ID, Method: Name, Disk: req.Disk,
+		Origin: req.Disk.Source.String(), Name: name, Size: size.capacity,
+	}, nil
+}
+
+// fileName is DIR/ds-ID-TARGET.raw.
+func (m *Method) fileName(req methods.PlanRequest, opts options) (string, error) {
+	object, err := methods.ObjectName(req.ID, req.Disk.Target)
+	if err != nil {
+		return "", err
+	}
+	dir := m.directory(req.Disk)
+	if opts.Directory != nil {
+		dir = opts.Directory.Path
+		if err := checkNamed(dir); err != nil {
+			return "", err
+		}
+	}
+	if !filepath.IsAbs(dir) {
+		return "", fmt.Errorf("find a place for the copy: %q is not an absolute path", dir)
+	}
+	return filepath.Join(dir, object+suffix), nil
+}
+
+// Stat implements methods.Method. What is not finished has another name.
+func (*Method) Stat(_ context.Context, ref methods.Ref) (methods.Info, error) {
+	info, err := lookAt(ref.Name)
+	if err != nil {
+		return methods.Info{}, fmt.Errorf("find copy %s: %w", ref.Name, err)
+	}
+	if info.Size() != ref.Size {
+		return methods.Info{}, fmt.Errorf("find copy %s: it has %d bytes instead of %d: %w", ref.Name, info.Size(), ref.Size, methods.ErrBroken)
+	}
+	return methods.Info{BytesUsed: allocated(info)}, nil
+}
+
+// Open implements methods.Method.
+func (m *Method) Open(ctx context.Context, ref methods.Ref) (methods.Content, error) {
+	if _, err := m.Stat(ctx, ref); err != nil {
+		return nil, err
+	}
+	return image.Open(ctx, image.Image{Source: methods.Source{File: ref.Name}, Format: raw})
+}
+
+// Source implements methods.Sourcer.
+func (*Method) Source(_ context.Context, ref methods.Ref) (methods.BackupSource, error) {
+	var escaped strings.Builder
+	if err := xml.EscapeText(&escaped, []byte(ref.Name)); err != nil {
+		return methods.BackupSource{}, err
+	}
+	return methods.BackupSource{XML: fmt.Sprintf("<source file='%s'/>", escaped.String()), URI: ref.Name, Format: raw}, nil
+}
+
+var (
+	_ methods.Method   = (*Method)(nil)
+	_ methods.Claimer  = (*Method)(nil)
+	_ methods.Checker  = (*Method)(nil)
+	_ methods.Preparer = (*Method)(nil)
+	_ methods.Sourcer  = (*Method)(nil)
+	_ methods.Lister   = (*Method)(nil)
+)

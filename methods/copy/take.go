@@ -1,0 +1,166 @@
+package fullcopy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/domsnap/domsnap/methods"
+	"github.com/domsnap/domsnap/methods/image"
+)
+
+// Prepare implements methods.Preparer: it makes the files, and libvirt's request ready.
+func (m *Method) Prepare(ctx context.Context, refs []methods.Ref) (_ methods.Prepared, err error) {
+	p := &prepared{Method: m}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, p.closeFiles())
+		}
+	}()
+	if err := checkRoomForAll(refs); err != nil {
+		return nil, err
+	}
+	for _, ref := range refs {
+		if err := p.create(ref); err != nil {
+			return nil, fmt.Errorf("prepare disk %s: %w", ref.Disk.Target, err)
+		}
+	}
+	if d := refs[0].Disk.Domain; d.Active {
+		p.backup, err = m.Hypervisor.ReadyBackup(ctx, d.UUID, p.targets())
+		if err != nil {
+			return nil, fmt.Errorf("make ready to copy disks: %w", err)
+		}
+	}
+	return p, nil
+}
+
+// Take implements methods.Method.
+func (m *Method) Take(ctx context.Context, ref methods.Ref) error {
+	return methods.TakeNow(ctx, m, ref)
+}
+
+// prepared is the copies of one snapshot. They are finished by Close: libvirt only begins them while the disks are
+// still.
+type prepared struct {
+	*Method
+	copies []openCopy
+	// backup is libvirt's job, nil for a domain that is off.
+	backup Backup
+	taken  bool
+}
+
+// openCopy is the file of a copy that has no name of its own yet.
+type openCopy struct {
+	ref  methods.Ref
+	file *os.File
+}
+
+func (p *prepared) create(ref methods.Ref) error {
+	if err := checkName(ref); err != nil {
+		return err
+	}
+	// The copy that is there already would be lost.
+	if _, err := os.Lstat(ref.Name); err == nil {
+		return fmt.Errorf("create %s: %w", ref.Name, methods.ErrExists)
+	}
+	file, err := p.createPartial(ref)
+	if err == nil {
+		p.copies = append(p.copies, openCopy{ref, file})
+	}
+	return err
+}
+
+func (p *prepared) targets() []Target {
+	targets := make([]Target, len(p.copies))
+	for i, c := range p.copies {
+		targets[i] = Target{Disk: c.ref.Disk.Target, File: partial(c.ref)}
+	}
+	return targets
+}
+
+// Take implements methods.Prepared.
+func (p *prepared) Take(ctx context.Context) error {
+	if p.backup != nil {
+		err := p.backup.Begin(ctx)
+		p.taken = err == nil
+		return err
+	}
+	for _, c := range p.copies {
+		if err := p.convert(ctx, c.ref); err != nil {
+			return fmt.Errorf("copy disk %s: %w", c.ref.Disk.Target, err)
+		}
+	}
+	p.taken = true
+	return nil
+}
+
+// convert copies a disk of a domain that is off. The target is known to be empty, so nothing is written where the disk
+// has zeroes.
+func (m *Method) convert(ctx context.Context, ref methods.Ref) error {
+	name, err := image.Image{Source: ref.Disk.Source, Format: ref.Disk.Format}.QEMUName(false)
+	if err != nil {
+		return err
+	}
+	_, err = m.Run.Run(ctx, qemuImg, "convert", "-n", "--target-is-zero", "-O", raw, name, partial(ref))
+	return err
+}
+
+// Close implements methods.Prepared.
+func (p *prepared) Close(ctx context.Context) error {
+	var err error
+	if p.taken {
+		err = p.finish(ctx)
+	}
+	if p.backup != nil {
+		err = errors.Join(err, p.backup.Close())
+	}
+	return errors.Join(err, p.closeFiles())
+}
+
+func (p *prepared) finish(ctx context.Context) error {
+	if p.backup != nil {
+		if err := p.backup.Wait(ctx, p.Progress); err != nil {
+			return fmt.Errorf("copy disks: %w", err)
+		}
+	}
+	for _, c := range p.copies {
+		if err := p.publish(ctx, c); err != nil {
+			return fmt.Errorf("finish copy %s: %w", c.ref.Name, err)
+		}
+	}
+	return nil
+}
+
+// publish makes a copy sparse and durable and gives it its name.
+func (p *prepared) publish(ctx context.Context, c openCopy) error {
+	if err := c.file.Sync(); err != nil {
+		return err
+	}
+	if p.backup != nil {
+		if err := dig(ctx, c.file, c.ref.Size); err != nil {
+			return err
+		}
+	}
+	// QEMU's user may have been its owner.
+	if err := c.file.Chown(os.Geteuid(), os.Getegid()); err != nil {
+		return err
+	}
+	if err := c.file.Sync(); err != nil {
+		return err
+	}
+	if err := os.Rename(partial(c.ref), c.ref.Name); err != nil {
+		return err
+	}
+	return syncDirectory(filepath.Dir(c.ref.Name))
+}
+
+func (p *prepared) closeFiles() error {
+	var errs []error
+	for _, c := range p.copies {
+		errs = append(errs, c.file.Close())
+	}
+	p.copies = nil
+	return errors.Join(errs...)
+}
