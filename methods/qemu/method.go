@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"strings"
 
 	"github.com/domsnap/domsnap/methods"
 	"github.com/domsnap/domsnap/methods/command"
@@ -21,6 +20,9 @@ const Name = "qemu"
 
 // external is the mode of the snapshots that this package makes.
 const external = "external"
+
+// internal is the mode of those that are inside the file.
+const internal = "internal"
 
 // maxChain is how long a backing chain may grow. libvirt gives up at 200 layers; every read goes through them.
 const maxChain = 100
@@ -41,6 +43,7 @@ func (*Method) Traits() methods.Traits {
 	return methods.Traits{
 		Name: Name, Summary: "a qcow2 overlay for each disk, all in one QEMU transaction",
 		MovesSource: true, Atomic: true,
+		TakeCost: methods.CostNothing, RevertCost: methods.CostNothing,
 	}
 }
 
@@ -81,7 +84,7 @@ func (m *Method) Plan(ctx context.Context, req methods.PlanRequest) (methods.Ref
 		return methods.Ref{}, err
 	}
 	if opts.Mode != "" && opts.Mode != external {
-		return methods.Ref{}, methods.Unsupportedf("qemu snapshots of mode %q are not there yet: leave out the mode", opts.Mode)
+		return methods.Ref{}, methods.Unsupportedf("there are no qemu snapshots of mode %q: choose external or internal", opts.Mode)
 	}
 	if err := supported(req.Disk); err != nil {
 		return methods.Ref{}, err
@@ -149,8 +152,7 @@ func beside(d methods.Disk, id string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	stem := strings.TrimSuffix(d.Source.Path(), filepath.Ext(d.Source.Path()))
-	return ownSuffix.ReplaceAllString(stem, "") + "." + object + ".qcow2", nil
+	return stem(d.Source.Path()) + "." + object + ".qcow2", nil
 }
 
 // Stat implements methods.Method. An image is a snapshot as soon as the disk writes somewhere else.
@@ -195,4 +197,6 @@ var (
 	_ methods.Merger   = (*Method)(nil)
 	_ methods.Reverter = (*Method)(nil)
 	_ methods.Keeper   = (*Method)(nil)
+	_ methods.Differ   = (*Method)(nil)
+	_ methods.Lister   = (*Method)(nil)
 )
