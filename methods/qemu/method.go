@@ -1,5 +1,5 @@
-// Package qemu snapshots disks by external overlays: the disk goes on in a new qcow2 file, and what it wrote
-// to until then is the snapshot.
+// Package qemu snapshots disks by QEMU's own means. Method does it by external overlays: the disk goes on in a new qcow2
+// file, and what it wrote to until then is the snapshot. Internal does it inside the disk's own qcow2 file.
 package qemu
 
 import (
@@ -18,11 +18,11 @@ import (
 // Name is what descriptors call the method.
 const Name = "qemu"
 
-// external is the mode of the snapshots that this package makes.
-const external = "external"
-
-// internal is the mode of those that are inside the file.
-const internal = "internal"
+// The modes, as descriptors and records have them.
+const (
+	external = "external"
+	internal = "internal"
+)
 
 // maxChain is how long a backing chain may grow. libvirt gives up at 200 layers; every read goes through them.
 const maxChain = 100
@@ -48,7 +48,9 @@ func (*Method) Traits() methods.Traits {
 }
 
 // Check implements methods.Checker.
-func (*Method) Check(context.Context) error {
+func (*Method) Check(context.Context) error { return haveQemuImg() }
+
+func haveQemuImg() error {
 	if command.Missing(qemuImg) != "" {
 		return methods.Unsupportedf("qemu-img is missing: install qemu-utils")
 	}
