@@ -125,7 +125,7 @@ func (ui *ui) orchestrator(c *cli.Context, host *virt.Host) (*orchestrator.Orche
 
 func builtIn(host *virt.Host) methods.Set {
 	run := command.Host{}
-	return methods.Set{qemu.New(host, run), lvm.New(run), btrfs.New(), btrfs.NewReflink(), rbd.New()}
+	return methods.Set{qemu.New(host, run), qemu.NewInternal(host, run), lvm.New(run), btrfs.New(), btrfs.NewReflink(), rbd.New()}
 }
 
 func (ui *ui) unknownCommand(_ *cli.Context, name string) {

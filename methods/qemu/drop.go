@@ -30,6 +30,8 @@ type family struct {
 	// strangers are overlays on the image that this disk wrote to once and that nothing on record needs now. A disk
 	// that was replaced, or detached, leaves one; to merge or break it is not ours.
 	strangers []string
+	// held are the internal snapshots of the file that the drop would take away.
+	held holding
 }
 
 // PlanDrop implements methods.Merger. An image with one overlay takes that overlay's content in; with none it goes;
@@ -39,7 +41,7 @@ func (m *Method) PlanDrop(ctx context.Context, req methods.DropRequest) (methods
 	if err != nil || f.untaken || f.gone {
 		return methods.DropPlan{}, err
 	}
-	if len(f.children) > 1 || len(f.strangers) > 0 {
+	if len(f.children) > 1 || len(f.strangers) > 0 || len(f.held.names) > 0 {
 		return methods.DropPlan{NeededBy: f.neededBy(req.Others)}, nil
 	}
 	if len(f.children) == 0 {
@@ -61,6 +63,12 @@ func (m *Method) PlanDrop(ctx context.Context, req methods.DropRequest) (methods
 
 func (f family) neededBy(others []methods.Ref) []string {
 	var by []string
+	for _, name := range f.held.names {
+		by = append(by, fmt.Sprintf("the internal snapshot %s in %s", name, f.held.path))
+	}
+	if len(f.children) < 2 && len(f.strangers) == 0 {
+		return by
+	}
 	for _, c := range f.children {
 		who := "the disk's present image"
 		for _, o := range others {
@@ -88,6 +96,8 @@ func (m *Method) Drop(ctx context.Context, req methods.DropRequest) error {
 		return nil
 	case len(f.children) > 1 || len(f.strangers) > 0:
 		return methods.Blockedf("%s is needed by %d overlays", f.image.Path, len(f.children)+len(f.strangers))
+	case len(f.held.names) > 0:
+		return f.held.blocked()
 	case len(f.children) == 0:
 		return remove(f.image.Path)
 	default:
@@ -225,7 +235,8 @@ func (m *Method) family(ctx context.Context, req methods.DropRequest) (family, e
 	if len(f.children) == 1 {
 		f.grandchildren = builtOn(known, f.children[0].Path)
 	}
-	return f, nil
+	f.held, err = m.findHeld(ctx, f)
+	return f, err
 }
 
 // resume finds the merge that an attempt before has begun. A merge begins with a single overlay, so where there are
@@ -240,6 +251,19 @@ func (f *family) resume() {
 	}
 }
 
+// findHeld looks into the file that the drop would take away: the only overlay, or else the image.
+func (m *Method) findHeld(ctx context.Context, f family) (holding, error) {
+	switch len(f.children) {
+	case 0:
+		going, err := m.images.info(ctx, f.image)
+		return going.held(), err
+	case 1:
+		return f.children[0].held(), nil
+	default:
+		return holding{}, nil
+	}
+}
+
 func notGone(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -250,7 +274,7 @@ func notGone(err error) error {
 // known are all images of the disk: those of its snapshots, the present one, and what lies below them.
 func (m *Method) known(ctx context.Context, req methods.DropRequest, f family) ([]layer, error) {
 	tops := []Image{f.active}
-	for _, o := range req.Others {
+	for _, o := range withImages(req.Others) {
 		tops = append(tops, Image{o.Name, o.Disk.Format})
 	}
 	seen := map[string]bool{f.image.Path: true}
@@ -272,7 +296,7 @@ func (m *Method) known(ctx context.Context, req methods.DropRequest, f family) (
 // strangers looks for overlays that snapshots were taken onto and that are in no chain that is known.
 func (m *Method) strangers(ctx context.Context, req methods.DropRequest, known []layer) ([]string, error) {
 	var found []string
-	for _, r := range append([]methods.Ref{req.Ref}, req.Others...) {
+	for _, r := range append([]methods.Ref{req.Ref}, withImages(req.Others)...) {
 		if _, err := os.Stat(r.Active); err != nil || r.Active == req.Ref.Name || contains(known, r.Active) {
 			continue
 		}

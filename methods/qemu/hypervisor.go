@@ -20,10 +20,10 @@ type Hypervisor interface {
 	SetSource(ctx context.Context, uuid, target string, image Image) error
 }
 
-// Switch puts disks onto their overlays.
+// Switch does at one instant what it was made ready for.
 type Switch interface {
-	// Do puts all of them there at one instant, or none, in the live and the persistent definition. After an error
-	// only ActiveSource tells what happened.
+	// Do does all of it, or nothing: overlays in the live and the persistent definition. After an error only asking
+	// the storage tells what happened.
 	Do(ctx context.Context) error
 	// Close lets go of what was made ready.
 	Close() error
@@ -46,4 +46,20 @@ type Commit struct {
 // Image is a file and its format.
 type Image struct {
 	Path, Format string
+}
+
+// InternalHypervisor is what internal snapshots of a running domain need.
+type InternalHypervisor interface {
+	// ReadyInternal makes ready to take the snapshots, all at one instant. It changes nothing, and fails where QEMU
+	// does not have just these files open as the domain's disks.
+	ReadyInternal(ctx context.Context, uuid string, snapshots []InternalSnapshot) (Switch, error)
+	// DropInternal removes a snapshot that is there.
+	DropInternal(ctx context.Context, uuid string, s InternalSnapshot) error
+}
+
+// InternalSnapshot is a snapshot inside the file that a disk writes to.
+type InternalSnapshot struct {
+	Target, File string
+	// ID is the number that QEMU gave it, unknown before it is taken.
+	Name, ID string
 }

@@ -31,14 +31,25 @@ type layer struct {
 	Image
 	Size    int64
 	Backing Image
+	// Internal are the snapshots inside the file, whoever made them.
+	Internal  []internalEntry
+	Encrypted bool
+}
+
+// internalEntry is one internal snapshot. Neither of the two need be unique.
+type internalEntry struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
 }
 
 // imageInfo is what is read of qemu-img's JSON.
 type imageInfo struct {
-	VirtualSize   int64  `json:"virtual-size"`
-	Backing       string `json:"backing-filename"`
-	FullBacking   string `json:"full-backing-filename"`
-	BackingFormat string `json:"backing-filename-format"`
+	VirtualSize   int64           `json:"virtual-size"`
+	Backing       string          `json:"backing-filename"`
+	FullBacking   string          `json:"full-backing-filename"`
+	BackingFormat string          `json:"backing-filename-format"`
+	Encrypted     bool            `json:"encrypted"`
+	Snapshots     []internalEntry `json:"snapshots"`
 	Specific      struct {
 		Data struct {
 			DataFile string `json:"data-file"`
@@ -76,7 +87,7 @@ func parseInfo(img Image, out []byte) (layer, error) {
 	if err := json.Unmarshal(out, &info); err != nil {
 		return layer{}, fmt.Errorf("read header of %s: %w", img.Path, err)
 	}
-	l := layer{Image: img, Size: info.VirtualSize}
+	l := layer{Image: img, Size: info.VirtualSize, Internal: info.Snapshots, Encrypted: info.Encrypted}
 	if info.Specific.Data.DataFile != "" {
 		return layer{}, methods.Blockedf("%s keeps its data in another file, %s", img.Path, info.Specific.Data.DataFile)
 	}

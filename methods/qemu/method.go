@@ -1,5 +1,5 @@
-// Package qemu snapshots disks by external overlays: the disk goes on in a new qcow2 file, and what it wrote
-// to until then is the snapshot.
+// Package qemu snapshots disks by QEMU's own means. Method does it by external overlays: the disk goes on in a new qcow2
+// file, and what it wrote to until then is the snapshot. Internal does it inside the disk's own qcow2 file.
 package qemu
 
 import (
@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"strings"
 
 	"github.com/domsnap/domsnap/methods"
 	"github.com/domsnap/domsnap/methods/command"
@@ -19,8 +18,11 @@ import (
 // Name is what descriptors call the method.
 const Name = "qemu"
 
-// external is the mode of the snapshots that this package makes.
-const external = "external"
+// The modes, as descriptors and records have them.
+const (
+	external = "external"
+	internal = "internal"
+)
 
 // maxChain is how long a backing chain may grow. libvirt gives up at 200 layers; every read goes through them.
 const maxChain = 100
@@ -41,11 +43,14 @@ func (*Method) Traits() methods.Traits {
 	return methods.Traits{
 		Name: Name, Summary: "a qcow2 overlay for each disk, all in one QEMU transaction",
 		MovesSource: true, Atomic: true,
+		TakeCost: methods.CostNothing, RevertCost: methods.CostNothing,
 	}
 }
 
 // Check implements methods.Checker.
-func (*Method) Check(context.Context) error {
+func (*Method) Check(context.Context) error { return haveQemuImg() }
+
+func haveQemuImg() error {
 	if command.Missing(qemuImg) != "" {
 		return methods.Unsupportedf("qemu-img is missing: install qemu-utils")
 	}
@@ -81,7 +86,7 @@ func (m *Method) Plan(ctx context.Context, req methods.PlanRequest) (methods.Ref
 		return methods.Ref{}, err
 	}
 	if opts.Mode != "" && opts.Mode != external {
-		return methods.Ref{}, methods.Unsupportedf("qemu snapshots of mode %q are not there yet: leave out the mode", opts.Mode)
+		return methods.Ref{}, methods.Unsupportedf("there are no qemu snapshots of mode %q: choose external or internal", opts.Mode)
 	}
 	if err := supported(req.Disk); err != nil {
 		return methods.Ref{}, err
@@ -149,8 +154,7 @@ func beside(d methods.Disk, id string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	stem := strings.TrimSuffix(d.Source.Path(), filepath.Ext(d.Source.Path()))
-	return ownSuffix.ReplaceAllString(stem, "") + "." + object + ".qcow2", nil
+	return stem(d.Source.Path()) + "." + object + ".qcow2", nil
 }
 
 // Stat implements methods.Method. An image is a snapshot as soon as the disk writes somewhere else.
@@ -195,4 +199,6 @@ var (
 	_ methods.Merger   = (*Method)(nil)
 	_ methods.Reverter = (*Method)(nil)
 	_ methods.Keeper   = (*Method)(nil)
+	_ methods.Differ   = (*Method)(nil)
+	_ methods.Lister   = (*Method)(nil)
 )

@@ -27,6 +27,9 @@ func (m *Method) CheckRevert(ctx context.Context, req methods.RevertRequest) err
 	if err != nil {
 		return err
 	}
+	if err := now.holdsNone(); err != nil {
+		return err
+	}
 	if err := m.related(ctx, present, Image{req.To.Name, req.To.Disk.Format}); err != nil {
 		return err
 	}
@@ -41,6 +44,13 @@ func (m *Method) CheckRevert(ctx context.Context, req methods.RevertRequest) err
 
 // PlanKeep implements methods.Keeper: the present image is renamed, so its new name is the snapshot's.
 func (m *Method) PlanKeep(ctx context.Context, req methods.PlanRequest) (methods.Ref, error) {
+	now, err := m.images.info(ctx, Image{req.Disk.Source.Path(), req.Disk.Format})
+	if err == nil {
+		err = now.holdsNone()
+	}
+	if err != nil {
+		return methods.Ref{}, err
+	}
 	aside, err := beside(req.Disk, req.ID)
 	if err != nil {
 		return methods.Ref{}, err

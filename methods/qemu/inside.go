@@ -1,0 +1,89 @@
+package qemu
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/domsnap/domsnap/methods"
+)
+
+// inside finds the internal snapshot of this name. qemu-img takes a name for an id where one fits, and of two of one
+// name just the first, so anything but one clear answer is an error.
+func (l layer) inside(name string) (internalEntry, error) {
+	var found []internalEntry
+	for _, s := range l.Internal {
+		if s.Name == name || s.ID == name {
+			found = append(found, s)
+		}
+	}
+	switch {
+	case len(found) == 0:
+		return internalEntry{}, fmt.Errorf("find internal snapshot %s in %s: %w", name, l.Path, methods.ErrNotFound)
+	case len(found) > 1 || found[0].Name != name:
+		return internalEntry{}, &methods.Blocked{
+			What: fmt.Sprintf("%s has more than one internal snapshot that answers to %s", l.Path, name),
+			Hint: "see them: qemu-img snapshot -l " + l.Path,
+		}
+	}
+	return found[0], nil
+}
+
+// createInside, applyInside and removeInside change an image that nobody has open.
+func (i images) createInside(ctx context.Context, path, name string) error {
+	return i.changeInside(ctx, path, "-c", name)
+}
+
+func (i images) applyInside(ctx context.Context, path, name string) error {
+	return i.changeInside(ctx, path, "-a", name)
+}
+
+func (i images) removeInside(ctx context.Context, path, name string) error {
+	return i.changeInside(ctx, path, "-d", name)
+}
+
+func (i images) changeInside(ctx context.Context, path, act, name string) error {
+	path, err := safePath(path)
+	if err != nil {
+		return err
+	}
+	if _, err := i.run.Run(ctx, qemuImg, "snapshot", "--image-opts", act, name, imageOptions(path)); err != nil {
+		return fmt.Errorf("change internal snapshot %s of %s: %w", name, path, err)
+	}
+	return syncFile(path)
+}
+
+// imageOptions says the format to a tool that has no -f, and would look at the content for it.
+func imageOptions(path string) string {
+	return "driver=" + qcow2 + ",file.filename=" + strings.ReplaceAll(path, ",", ",,")
+}
+
+// repair puts right what an interrupted change has left: reference counts, never content.
+func (i images) repair(ctx context.Context, path string) error {
+	path, err := safePath(path)
+	if err != nil {
+		return err
+	}
+	if _, err := i.run.Run(ctx, qemuImg, "check", "-q", "-r", "all", "-f", qcow2, path); err != nil {
+		return fmt.Errorf("repair %s: %w", path, err)
+	}
+	return nil
+}
+
+// infoOf is info of an image that may be gone, which is ErrNotFound.
+func (i images) infoOf(ctx context.Context, img Image) (layer, error) {
+	if _, err := os.Stat(img.Path); err != nil {
+		return layer{}, fmt.Errorf("find image %s: %w", img.Path, notFound(err))
+	}
+	return i.info(ctx, img)
+}
+
+// notThere takes ErrNotFound for an answer.
+func notThere(err error) error {
+	if errors.Is(err, methods.ErrNotFound) {
+		return nil
+	}
+	return err
+}

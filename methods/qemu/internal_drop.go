@@ -1,0 +1,65 @@
+package qemu
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/domsnap/domsnap/methods"
+)
+
+// PlanDrop implements methods.Merger. Data stays where it is; but QEMU does not change an image that it only reads.
+func (m *Internal) PlanDrop(ctx context.Context, req methods.DropRequest) (methods.DropPlan, error) {
+	_, now, err := m.find(ctx, req.Ref)
+	if err != nil {
+		return methods.DropPlan{}, notThere(err)
+	}
+	if live(req) {
+		return methods.DropPlan{}, nil
+	}
+	below, err := m.below(ctx, req)
+	if err != nil {
+		return methods.DropPlan{}, err
+	}
+	if below {
+		return methods.DropPlan{NeededBy: []string{"the domain as long as it is on: it reads " + req.Ref.Origin}}, nil
+	}
+	return methods.DropPlan{}, m.images.unused(ctx, now.Image)
+}
+
+// live says that QEMU writes to the image.
+func live(req methods.DropRequest) bool {
+	return req.Disk.Domain.Active && req.Disk.Source.Path() == req.Ref.Origin
+}
+
+// below says that QEMU reads the image, under an overlay.
+func (m *Internal) below(ctx context.Context, req methods.DropRequest) (bool, error) {
+	if !req.Disk.Domain.Active || supported(req.Disk) != nil {
+		return false, nil
+	}
+	chain, err := m.images.chain(ctx, Image{req.Disk.Source.Path(), req.Disk.Format})
+	return contains(chain, req.Ref.Origin), err
+}
+
+// Drop implements methods.Method.
+func (m *Internal) Drop(ctx context.Context, req methods.DropRequest) error {
+	plan, err := m.PlanDrop(ctx, req)
+	if err != nil {
+		return err
+	}
+	if len(plan.NeededBy) > 0 {
+		return &methods.Blocked{
+			What: fmt.Sprintf("%s is needed by %s", req.Ref.Name, plan.NeededBy[0]), Hint: "shut the domain down first",
+		}
+	}
+	found, _, err := m.find(ctx, req.Ref)
+	switch {
+	case err != nil:
+		return notThere(err)
+	case live(req):
+		return m.hypervisor.DropInternal(ctx, req.Disk.Domain.UUID, InternalSnapshot{
+			Target: req.Disk.Target, File: req.Ref.Origin, Name: found.Name, ID: found.ID,
+		})
+	default:
+		return m.images.removeInside(ctx, req.Ref.Origin, found.Name)
+	}
+}

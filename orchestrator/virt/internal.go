@@ -1,0 +1,147 @@
+package virt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/digitalocean/go-qemu/qmp"
+	"github.com/digitalocean/go-qemu/qmp/raw"
+	"libvirt.org/go/libvirt"
+	"libvirt.org/go/libvirtxml"
+
+	"github.com/domsnap/domsnap/methods"
+	"github.com/domsnap/domsnap/methods/qemu"
+	"github.com/domsnap/domsnap/xmlspec"
+)
+
+// ReadyInternal implements qemu.InternalHypervisor.
+func (h *Host) ReadyInternal(ctx context.Context, uuid string, snapshots []qemu.InternalSnapshot) (qemu.Switch, error) {
+	return bounded(ctx, func() (qemu.Switch, error) { return h.readyInternal(uuid, snapshots) })
+}
+
+func (h *Host) readyInternal(uuid string, snapshots []qemu.InternalSnapshot) (qemu.Switch, error) {
+	dom, err := h.conn.LookupDomainByUUIDString(uuid)
+	if err != nil {
+		return nil, fmt.Errorf("look up domain %s: %w", uuid, err)
+	}
+	parsed, err := (&Domain{host: h, dom: dom}).parsed(0)
+	if err != nil {
+		return nil, errors.Join(err, dom.Free())
+	}
+	actions, err := internalActions(monitor{dom}, parsed, snapshots)
+	if err != nil {
+		return nil, errors.Join(err, dom.Free())
+	}
+	return &internalSwitch{dom: dom, actions: actions}, nil
+}
+
+// internalSwitch is one transaction that only has to be sent.
+type internalSwitch struct {
+	dom     *libvirt.Domain
+	actions []raw.TransactionAction
+}
+
+// Do waits for QEMU also when ctx ends meanwhile: who gives up on a transaction that is still to come would not find
+// what there is to remove.
+func (s *internalSwitch) Do(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return raw.NewMonitor(monitor{s.dom}).Transaction(s.actions, nil)
+}
+
+func (s *internalSwitch) Close() error { return s.dom.Free() }
+
+func internalActions(m qmp.Monitor, d *xmlspec.Domain, snapshots []qemu.InternalSnapshot) ([]raw.TransactionAction, error) {
+	devices, err := blockDevices(m)
+	if err != nil {
+		return nil, err
+	}
+	actions := make([]raw.TransactionAction, 0, len(snapshots))
+	for _, s := range snapshots {
+		node, err := devices.node(d, s)
+		if err != nil {
+			return nil, err
+		}
+		actions = append(actions, raw.TransactionActionBlockdevSnapshotInternalSync{Device: node, Name: s.Name})
+	}
+	return actions, nil
+}
+
+// DropInternal implements qemu.InternalHypervisor. With name and id QEMU removes just the one that has both.
+func (h *Host) DropInternal(ctx context.Context, uuid string, s qemu.InternalSnapshot) error {
+	return h.withDomain(ctx, uuid, func(d *Domain) error {
+		parsed, err := d.parsed(0)
+		if err != nil {
+			return err
+		}
+		m := monitor{d.dom}
+		devices, err := blockDevices(m)
+		if err != nil {
+			return err
+		}
+		node, err := devices.node(parsed, s)
+		if err != nil {
+			return err
+		}
+		if _, err := raw.NewMonitor(m).BlockdevSnapshotDeleteInternalSync(node, &s.ID, &s.Name); err != nil {
+			return fmt.Errorf("remove internal snapshot %s of disk %s: %w", s.Name, s.Target, err)
+		}
+		return nil
+	})
+}
+
+// deviceList is what is read of query-block.
+type deviceList []struct {
+	// QDev is the id of the device in the guest, or the path of its part that has the disk.
+	QDev     string `json:"qdev"`
+	Inserted struct {
+		// Node is the topmost block node, File what it reads and writes.
+		Node string `json:"node-name"`
+		File string `json:"file"`
+	} `json:"inserted"`
+}
+
+func blockDevices(m qmp.Monitor) (deviceList, error) {
+	var devices deviceList
+	return devices, query(m, "query-block", &devices)
+}
+
+// node finds the block node of a disk by libvirt's alias of the device. One with another file than libvirt believes is
+// not touched.
+func (l deviceList) node(d *xmlspec.Domain, s qemu.InternalSnapshot) (string, error) {
+	alias, err := aliasOf(d, s.Target)
+	if err != nil {
+		return "", err
+	}
+	for _, device := range l {
+		if !slices.Contains(strings.Split(device.QDev, "/"), alias) {
+			continue
+		}
+		if device.Inserted.File != s.File {
+			return "", methods.Blockedf("QEMU has %q open as disk %s, not %s", device.Inserted.File, s.Target, s.File)
+		}
+		return device.Inserted.Node, nil
+	}
+	return "", fmt.Errorf("find disk %s (%s) in QEMU: it has no such block device", s.Target, alias)
+}
+
+func aliasOf(d *xmlspec.Domain, target string) (string, error) {
+	disk, ok := d.Disk(target)
+	if !ok {
+		return "", fmt.Errorf("find disk %s of domain %s: it has none", target, d.Name)
+	}
+	var parsed libvirtxml.DomainDisk
+	if err := parsed.Unmarshal(disk.XML); err != nil {
+		return "", fmt.Errorf("read disk %s: %w", target, err)
+	}
+	if parsed.Alias == nil || parsed.Alias.Name == "" {
+		return "", fmt.Errorf("read disk %s: libvirt names no device for it", target)
+	}
+	return parsed.Alias.Name, nil
+}
+
+var _ qemu.InternalHypervisor = (*Host)(nil)

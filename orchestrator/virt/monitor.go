@@ -1,0 +1,79 @@
+package virt
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/digitalocean/go-qemu/qmp"
+	"libvirt.org/go/libvirt"
+)
+
+// monitor speaks QMP to a domain's QEMU through libvirt, which marks the domain as tainted by it.
+type monitor struct {
+	dom *libvirt.Domain
+}
+
+// Connect implements qmp.Monitor.
+func (monitor) Connect() error { return nil }
+
+// Disconnect implements qmp.Monitor.
+func (monitor) Disconnect() error { return nil }
+
+// Run implements qmp.Monitor.
+func (m monitor) Run(command []byte) ([]byte, error) {
+	reply, err := m.dom.QemuMonitorCommand(string(command), libvirt.DOMAIN_QEMU_MONITOR_COMMAND_DEFAULT)
+	if err != nil {
+		return nil, err
+	}
+	return []byte(reply), refusal([]byte(reply))
+}
+
+// Events implements qmp.Monitor.
+func (monitor) Events(context.Context) (<-chan qmp.Event, error) {
+	return nil, qmp.ErrEventsNotSupported
+}
+
+// qmpError is what QEMU says when it refuses a command.
+type qmpError struct {
+	Class string `json:"class"`
+	Desc  string `json:"desc"`
+}
+
+func (e *qmpError) Error() string { return "QEMU says: " + e.Desc }
+
+// refusal is the error in a reply: to libvirt it is a reply as any other.
+func refusal(reply []byte) error {
+	var answer struct {
+		Error *qmpError `json:"error"`
+	}
+	if err := json.Unmarshal(reply, &answer); err != nil {
+		return fmt.Errorf("read QEMU's reply: %w", err)
+	}
+	if answer.Error != nil {
+		return answer.Error
+	}
+	return nil
+}
+
+// query asks for something that QEMU's newer versions describe with more words than older ones, so that only what is
+// needed is read.
+func query(m qmp.Monitor, name string, into any) error {
+	command, err := json.Marshal(qmp.Command{Execute: name})
+	if err != nil {
+		return err
+	}
+	reply, err := m.Run(command)
+	if err != nil {
+		return fmt.Errorf("ask QEMU for %s: %w", name, err)
+	}
+	answer := struct {
+		Return any `json:"return"`
+	}{into}
+	if err := json.Unmarshal(reply, &answer); err != nil {
+		return fmt.Errorf("read QEMU's reply to %s: %w", name, err)
+	}
+	return nil
+}
+
+var _ qmp.Monitor = monitor{}
