@@ -117,6 +117,9 @@ type PlanRequest struct {
 	ID string
 	// Spec is the body of <diskSnapshot>; nil when there was none.
 	Spec Spec
+	// Like is an earlier snapshot of the disk by the method, whose place and options count where there is no Spec; nil
+	// for none.
+	Like *Ref
 }
 
 // Spec is a descriptor's <diskSnapshot> element.

@@ -138,3 +138,47 @@ func TestVerifyFindsADiskThatIsNotTheSnapshot(t *testing.T) {
 	r.recover()
 	r.wantContent("a one", "b one")
 }
+
+func TestDiskThatItsSafetySnapshotMovedIsFollowed(t *testing.T) {
+	for name, stop := range map[string]bool{"at once": false, "by recover": true} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, func(r *rig) methods.Method { return movingWithout(r, noRevert) }).off()
+			r.write("a one", "b one")
+			r.takeBy("one", "moving")
+			r.fill("a two", "b two")
+			if stop {
+				r.store.Fail(memory.AtWrite, "vdb", errPlanned)
+				_, err := r.Revert(t.Context(), orchestrator.RevertOptions{Domain: "web1", Snapshot: "one"})
+				wantError(t, err, orchestrator.ErrUnfinished, errPlanned)
+				r.store.Fail(memory.AtWrite, "vdb", nil)
+				r.recover()
+			} else {
+				r.revert("one")
+			}
+			r.wantFilled("a one", "b one")
+			r.wantSafetyHolds("a two", "b two")
+		})
+	}
+}
+
+// fill gives the disks a content, wherever they are now.
+func (r *rig) fill(contents ...string) {
+	r.domain.edit(func(d *fakeDomain) {
+		for i, disk := range d.disks {
+			r.store.SetDisk(disk.file, []byte(contents[i]))
+		}
+	})
+}
+
+func (r *rig) wantFilled(want ...string) {
+	r.t.Helper()
+	var got []string
+	r.domain.edit(func(d *fakeDomain) {
+		for _, disk := range d.disks {
+			got = append(got, string(r.store.Disk(disk.file)))
+		}
+	})
+	if diff := cmp.Diff(want, got); diff != "" {
+		r.t.Errorf("the disks: %s", diff)
+	}
+}

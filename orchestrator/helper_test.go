@@ -17,8 +17,10 @@ func group(r *rig) methods.Method {
 }
 
 // moving puts the disks onto another source.
-func moving(r *rig) methods.Method {
-	return memory.New(r.store, memory.Options{Name: "moving", Move: func(_ context.Context, _ methods.Domain, target, file string) error {
+func moving(r *rig) methods.Method { return movingWithout(r, methods.Verbs{}) }
+
+func movingWithout(r *rig, v methods.Verbs) methods.Method {
+	move := func(_ context.Context, _ methods.Domain, target, file string) error {
 		r.domain.edit(func(d *fakeDomain) {
 			for i := range d.disks {
 				if d.disks[i].target == target {
@@ -27,7 +29,8 @@ func moving(r *rig) methods.Method {
 			}
 		})
 		return nil
-	}})
+	}
+	return memory.New(r.store, memory.Options{Name: "moving", Move: move, Without: v})
 }
 
 // keeping keeps the present while it reverts.

@@ -250,5 +250,5 @@ func (r *reversion) completeSafety(ctx context.Context) error {
 			return fmt.Errorf("keep the present of disk %s: %w", d.req.Disk.Target, err)
 		}
 	}
-	return nil
+	return r.follow(ctx)
 }

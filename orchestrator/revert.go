@@ -252,10 +252,10 @@ func (r *reversion) planSafety(ctx context.Context) error {
 	}
 	r.safety = newID()
 	for _, d := range r.disks {
-		req := methods.PlanRequest{Disk: d.req.Disk, ID: r.safety}
+		req := methods.PlanRequest{Disk: d.req.Disk, ID: r.safety, Like: &d.req.To}
 		ref, moving, err := methods.PlanSafety(ctx, d.method, d.req.How, req)
 		if err != nil {
-			return refuse("make room, or use --no-safety", "keep the present of disk %s: %w", d.req.Disk.Target, err)
+			return refuse("do what the message asks for, or use --no-safety", "keep the present of disk %s: %w", d.req.Disk.Target, err)
 		}
 		d.keep, d.moving = &ref, moving
 		if moving {
@@ -309,7 +309,33 @@ func (r *reversion) takeSafety(ctx context.Context) error {
 			return err
 		}
 	}
+	return r.follow(ctx)
+}
+
+// follow finds the disks that their safety snapshot has put onto another source: that is what is reverted.
+func (r *reversion) follow(ctx context.Context) error {
+	moved := slices.ContainsFunc(r.disks, (*revertingDisk).moved)
+	if !moved {
+		return nil
+	}
+	if err := r.refresh(ctx); err != nil {
+		return err
+	}
+	for _, d := range r.disks {
+		if !d.moved() {
+			continue
+		}
+		disk, err := r.present(ctx, d.req.Disk.Target)
+		if err != nil {
+			return err
+		}
+		d.req.Disk = disk
+	}
 	return nil
+}
+
+func (d *revertingDisk) moved() bool {
+	return d.keep != nil && !d.moving && d.method.Traits().MovesSource
 }
 
 // giveUp undoes what came before the point of no return.

@@ -29,48 +29,73 @@ func rbdRollback(ctx context.Context, p cli.Program) (err error) {
 	if err := withSmallObjects(ctx, image); err != nil {
 		return err
 	}
-	var ours, theirs series
-	for round := range rounds {
-		took, err := back(ctx, p, d, 2*round, func(snapshot string) error {
-			_, err := lab.Command(ctx, "rbd", "snap", "rollback", "--no-progress", snapshot)
-			return err
-		})
+	b := &rollback{program: p, domain: d}
+	var revert, process, theirs series
+	for range rounds {
+		took, err := b.theirs(ctx)
 		if err != nil {
 			return err
 		}
 		theirs = append(theirs, took)
-		took, err = back(ctx, p, d, 2*round+1, func(string) error {
-			var r orchestrator.RevertResult
-			_, err := p.Do(ctx, &r, "snapshot-revert", d.Name(), "base", "--no-safety")
-			return err
-		})
+		disk, whole, err := b.ours(ctx)
 		if err != nil {
 			return err
 		}
-		ours = append(ours, took)
+		revert, process = append(revert, disk), append(process, whole)
 	}
-	compare("revert of a full rbd image of 4096 objects, 1 % of them changed, whole process", ours, theirs, "rollback")
+	const title = "revert of a full rbd image of 4096 objects, 1 % of them changed"
+	compare(title, revert, theirs, "rbd snap rollback")
+	compare(title+", whole process", process, theirs, "rbd snap rollback")
 	return nil
 }
 
-// back times one way back. It has a snapshot of its own: to the object map all that a rollback gave back has changed.
-func back(ctx context.Context, p cli.Program, d *lab.Domain, round int, revert func(snapshot string) error) (time.Duration, error) {
+// rollback goes back to a snapshot that each way back has for itself: to the object map all that a rollback gave back
+// has changed.
+type rollback struct {
+	program cli.Program
+	domain  *lab.Domain
+	rounds  int
+}
+
+func (b *rollback) theirs(ctx context.Context) (took time.Duration, err error) {
+	err = b.round(ctx, func(s orchestrator.Snapshot) error {
+		start := time.Now()
+		_, err := lab.Command(ctx, "rbd", "snap", "rollback", "--no-progress", s.Disks[0].Ref)
+		took = time.Since(start)
+		return err
+	})
+	return took, err
+}
+
+func (b *rollback) ours(ctx context.Context) (disk, whole time.Duration, err error) {
+	err = b.round(ctx, func(s orchestrator.Snapshot) error {
+		var r orchestrator.RevertResult
+		ran, err := b.program.Do(ctx, &r, "snapshot-revert", b.domain.Name(), s.Name, "--no-safety")
+		if err != nil {
+			return err
+		}
+		disk, whole = time.Duration(r.Disks[0].TookMS)*time.Millisecond, ran.Took
+		return nil
+	})
+	return disk, whole, err
+}
+
+func (b *rollback) round(ctx context.Context, back func(orchestrator.Snapshot) error) error {
+	b.rounds++
 	var s orchestrator.Snapshot
-	if _, err := p.Do(ctx, &s, "snapshot-create-as", d.Name(), "base"); err != nil {
-		return 0, err
+	if _, err := b.program.Do(ctx, &s, "snapshot-create-as", b.domain.Name(), "base"); err != nil {
+		return err
 	}
-	if err := touch(ctx, d.Source("vda"), round); err != nil {
-		return 0, err
+	if err := touch(ctx, b.domain.Source("vda"), b.rounds); err != nil {
+		return err
 	}
 	time.Sleep(settle)
-	start := time.Now()
-	if err := revert(s.Disks[0].Ref); err != nil {
-		return 0, err
+	if err := back(s); err != nil {
+		return err
 	}
-	took := time.Since(start)
 	var deleted orchestrator.DeleteResult
-	_, err := p.Do(ctx, &deleted, "snapshot-delete", d.Name(), "base")
-	return took, err
+	_, err := b.program.Do(ctx, &deleted, "snapshot-delete", b.domain.Name(), "base")
+	return err
 }
 
 // withSmallObjects makes the image anew, and full.

@@ -69,6 +69,18 @@ type options struct {
 	} `xml:"directory"`
 }
 
+// directory is the one that was named, now or for an earlier copy; empty for none.
+func (o options) directory(like *methods.Ref) string {
+	switch {
+	case o.Directory != nil:
+		return o.Directory.Path
+	case like != nil:
+		return filepath.Dir(like.Name)
+	default:
+		return ""
+	}
+}
+
 // Plan implements methods.Method.
 func (m *Method) Plan(ctx context.Context, req methods.PlanRequest) (methods.Ref, error) {
 	var opts options
@@ -102,8 +114,8 @@ func (m *Method) fileName(req methods.PlanRequest, opts options) (string, error)
 		return "", err
 	}
 	dir := m.directory(req.Disk)
-	if opts.Directory != nil {
-		dir = opts.Directory.Path
+	if named := opts.directory(req.Like); named != "" && !m.made(named) {
+		dir = named
 		if err := checkNamed(dir); err != nil {
 			return "", err
 		}

@@ -10,6 +10,7 @@ type (
 		Disk methods.Disk `json:"disk"`
 		ID   string       `json:"id"`
 		Spec methods.Spec `json:"spec"`
+		Like *methods.Ref `json:"like"`
 	}
 	refParams struct {
 		Ref methods.Ref `json:"ref"`

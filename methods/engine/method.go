@@ -126,7 +126,7 @@ func (m *Method) plan(ctx context.Context, verb string, req methods.PlanRequest,
 	if _, err := methods.ObjectName(req.ID, req.Disk.Target); err != nil {
 		return methods.Ref{}, err
 	}
-	answer, err := once[plannedRef](ctx, m, m.look(verb, planParams{req.Disk, req.ID, req.Spec}))
+	answer, err := once[plannedRef](ctx, m, m.look(verb, planParams{req.Disk, req.ID, req.Spec, req.Like}))
 	if err != nil {
 		return methods.Ref{}, err
 	}

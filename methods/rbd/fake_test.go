@@ -37,6 +37,7 @@ type fake struct {
 	cleared []extent
 	flushed int
 	notes   map[string]string
+	onClose error // of images
 }
 
 func (f *fake) connect(methods.RBDImage) (cluster, error) {
@@ -69,7 +70,7 @@ func (c fakeCluster) write(string) (writer, error) {
 
 func (f *fake) close() error {
 	f.count(-1)
-	return nil
+	return f.onClose
 }
 
 func (f *fake) describe() (description, error) {

@@ -1,6 +1,7 @@
 package rbd
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -36,6 +37,15 @@ func TestConnectionsAreUsedAgain(t *testing.T) {
 			t.Errorf("%+v had the connection of another", other)
 		}
 	}
+}
+
+func TestConnectionWhereAnImageStaysOpenIsNotKept(t *testing.T) {
+	s := newStage(t)
+	s.method.connections.life = time.Hour
+	ref := s.plan(t.Context())
+	s.onClose = errors.New("broken")
+	_, err := s.method.Stat(t.Context(), ref)
+	wantError(t, err, s.onClose)
 }
 
 func TestConnectionsAreClosedWhenUnused(t *testing.T) {
