@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"testing"
@@ -47,6 +48,8 @@ var checks = map[string]func(*testing.T, *rig){
 	"WritableDirectoryIsBlocked": writableDirectoryIsBlocked,
 	"Qcow2":                      qcow2RoundTrip,
 	"ConcurrentTakes":            concurrentTakes,
+	"ListSeesAll":                listSeesAll,
+	"Qcow2IsRead":                qcow2IsRead,
 }
 
 func TestLab(t *testing.T) {
@@ -59,8 +62,10 @@ func TestLab(t *testing.T) {
 		"reflink-btrfs":   func(t *testing.T) *rig { return newRig(t, NewReflink(), newSubvolume(t, onB), "reflink") },
 		"reflink-xfs":     func(t *testing.T) *rig { return newRig(t, NewReflink(), newDir(t, onX), "reflink") },
 	}
+	all := maps.Clone(checks)
+	maps.Copy(all, changesChecks)
 	for kind, make := range rigs {
-		for name, check := range checks {
+		for name, check := range all {
 			t.Run(kind+"/"+name, func(t *testing.T) {
 				r := make(t)
 				check(t, r)
@@ -167,7 +172,7 @@ func inode(t *testing.T, path string) unix.Stat_t {
 	return st
 }
 
-// TestLabTimes prints what the guest waits for.
+// TestLabTimes prints what the guest waits for, and what a revert takes.
 func TestLabTimes(t *testing.T) {
 	onB, onX := mountBtrfs(t), mountXFS(t)
 	for _, r := range []*rig{
@@ -175,30 +180,43 @@ func TestLabTimes(t *testing.T) {
 		newRig(t, New(), newDir(t, onB), "reflink"),
 		newRig(t, NewReflink(), newDir(t, onX), "reflink"),
 	} {
-		scatter(t, r.path())
-		for i := range 5 {
-			ref, err := r.plan(fmt.Sprintf("time%d", i))
-			must(t, err)
-			start := time.Now()
-			ready, err := r.method.Prepare(context.Background(), []methods.Ref{ref})
-			must(t, err)
-			prepared := time.Now()
-			must(t, ready.Take(context.Background()))
-			taken := time.Now()
-			must(t, ready.Close(t.Context()))
-			t.Logf("%s %s: prepare %v, take %v, close %v", r.method.Traits().Name, r.mode,
-				prepared.Sub(start), taken.Sub(prepared), time.Since(taken))
+		for i, extents := range []int64{1, 1000, 4000} {
+			must(t, os.Truncate(r.path(), 0))
+			must(t, os.WriteFile(r.path(), bytes.Repeat([]byte{'s'}, 128<<20), 0))
+			scatter(t, r.path(), extents)
+			for range 2 {
+				r.times(t, fmt.Sprintf("time%d", i), extents)
+			}
 		}
 	}
 }
 
-// scatter gives the file a thousand extents.
-func scatter(t *testing.T, path string) {
+func (r *rig) times(t *testing.T, id string, extents int64) {
+	ref, err := r.plan(id)
+	must(t, err)
+	start := time.Now()
+	ready, err := r.method.Prepare(context.Background(), []methods.Ref{ref})
+	must(t, err)
+	prepared := time.Now()
+	must(t, ready.Take(context.Background()))
+	taken := time.Now()
+	must(t, ready.Close(t.Context()))
+	closed := time.Now()
+	r.revert(t, ref)
+	reverted := time.Now()
+	_, err = r.changes(ref, nil)
+	must(t, err)
+	t.Logf("%s %s, %d extents: prepare %v, take %v, close %v, revert %v, changes %v", r.method.Traits().Name, r.mode, extents,
+		prepared.Sub(start), taken.Sub(prepared), closed.Sub(taken), reverted.Sub(closed), time.Since(reverted))
+	r.drop(t, ref)
+}
+
+// scatter gives the file some extents more.
+func scatter(t *testing.T, path string, extents int64) {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_SYNC, 0)
 	must(t, err)
 	defer f.Close()
-	must(t, f.Truncate(128<<20))
-	for i := range int64(1000) {
+	for i := range extents - 1 {
 		_, err := f.WriteAt(bytes.Repeat([]byte{'s'}, 4096), (i*7919%16000)*8192)
 		must(t, err)
 	}

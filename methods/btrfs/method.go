@@ -89,4 +89,7 @@ var (
 	_ methods.Claimer  = (*Method)(nil)
 	_ methods.Preparer = (*Method)(nil)
 	_ methods.Reverter = (*Method)(nil)
+	_ methods.Differ   = (*Method)(nil)
+	_ methods.Lister   = (*Method)(nil)
+	_ methods.Prober   = (*Method)(nil)
 )
