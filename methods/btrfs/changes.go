@@ -79,7 +79,7 @@ func (m *Method) openOther(p *place, store *os.File, req methods.ChangesRequest)
 	if err != nil {
 		return nil, err
 	}
-	if to.origin != req.From.Origin {
+	if req.To.Disk.Source != req.From.Disk.Source {
 		return nil, methods.Unsupportedf("%s and %s are snapshots of two disks", req.From.Name, req.To.Name)
 	}
 	f, err := to.openContent(store, req.From.Size)
