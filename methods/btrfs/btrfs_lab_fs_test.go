@@ -37,6 +37,7 @@ func newDir(t *testing.T, mount string) string {
 	t.Helper()
 	dir, err := os.MkdirTemp(mount, "dir")
 	must(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	return dir
 }
 

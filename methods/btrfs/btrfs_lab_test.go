@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"testing"
@@ -47,6 +48,8 @@ var checks = map[string]func(*testing.T, *rig){
 	"WritableDirectoryIsBlocked": writableDirectoryIsBlocked,
 	"Qcow2":                      qcow2RoundTrip,
 	"ConcurrentTakes":            concurrentTakes,
+	"ListSeesAll":                listSeesAll,
+	"Qcow2IsRead":                qcow2IsRead,
 }
 
 func TestLab(t *testing.T) {
@@ -59,8 +62,10 @@ func TestLab(t *testing.T) {
 		"reflink-btrfs":   func(t *testing.T) *rig { return newRig(t, NewReflink(), newSubvolume(t, onB), "reflink") },
 		"reflink-xfs":     func(t *testing.T) *rig { return newRig(t, NewReflink(), newDir(t, onX), "reflink") },
 	}
+	all := maps.Clone(checks)
+	maps.Copy(all, changesChecks)
 	for kind, make := range rigs {
-		for name, check := range checks {
+		for name, check := range all {
 			t.Run(kind+"/"+name, func(t *testing.T) {
 				r := make(t)
 				check(t, r)
@@ -167,7 +172,7 @@ func inode(t *testing.T, path string) unix.Stat_t {
 	return st
 }
 
-// TestLabTimes prints what the guest waits for.
+// TestLabTimes prints what the guest waits for, and what a revert takes.
 func TestLabTimes(t *testing.T) {
 	onB, onX := mountBtrfs(t), mountXFS(t)
 	for _, r := range []*rig{
@@ -175,31 +180,55 @@ func TestLabTimes(t *testing.T) {
 		newRig(t, New(), newDir(t, onB), "reflink"),
 		newRig(t, NewReflink(), newDir(t, onX), "reflink"),
 	} {
-		scatter(t, r.path())
-		for i := range 5 {
-			ref, err := r.plan(fmt.Sprintf("time%d", i))
+		must(t, os.WriteFile(r.path(), bytes.Repeat([]byte{'s'}, 128<<20), 0))
+		for i, extents := range []int{1, 1000, 4000} {
+			// What is shared is written elsewhere, on XFS too.
+			shared, err := r.plan(fmt.Sprintf("base%d", i))
 			must(t, err)
-			start := time.Now()
-			ready, err := r.method.Prepare(context.Background(), []methods.Ref{ref})
-			must(t, err)
-			prepared := time.Now()
-			must(t, ready.Take(context.Background()))
-			taken := time.Now()
-			must(t, ready.Close(t.Context()))
-			t.Logf("%s %s: prepare %v, take %v, close %v", r.method.Traits().Name, r.mode,
-				prepared.Sub(start), taken.Sub(prepared), time.Since(taken))
+			must(t, r.method.Take(t.Context(), shared))
+			scatter(t, r.path(), extents)
+			r.drop(t, shared)
+			for range 2 {
+				r.times(t, fmt.Sprintf("time%d", i))
+			}
 		}
 	}
 }
 
-// scatter gives the file a thousand extents.
-func scatter(t *testing.T, path string) {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_SYNC, 0)
+func (r *rig) times(t *testing.T, id string) {
+	disk, err := os.Open(r.path())
+	must(t, err)
+	defer disk.Close()
+	extents, err := fiemap(t.Context(), disk, 128<<20)
+	must(t, err)
+	ref, err := r.plan(id)
+	must(t, err)
+	start := time.Now()
+	ready, err := r.method.Prepare(context.Background(), []methods.Ref{ref})
+	must(t, err)
+	prepared := time.Now()
+	must(t, ready.Take(context.Background()))
+	taken := time.Now()
+	must(t, ready.Close(t.Context()))
+	closed := time.Now()
+	r.revert(t, ref)
+	reverted := time.Now()
+	_, err = r.changes(ref, nil)
+	must(t, err)
+	t.Logf("%s %s, %d extents: prepare %v, take %v, close %v, revert %v, changes %v", r.method.Traits().Name, r.mode, len(extents),
+		prepared.Sub(start), taken.Sub(prepared), closed.Sub(taken), reverted.Sub(closed), time.Since(reverted))
+	r.drop(t, ref)
+}
+
+// scatter gives the file about that many extents.
+func scatter(t *testing.T, path string, extents int) {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
 	must(t, err)
 	defer f.Close()
-	must(t, f.Truncate(128<<20))
-	for i := range int64(1000) {
-		_, err := f.WriteAt(bytes.Repeat([]byte{'s'}, 4096), (i*7919%16000)*8192)
+	step := int64(128<<20) / int64(extents)
+	for i := range int64(extents / 2) {
+		_, err := f.WriteAt(bytes.Repeat([]byte{'s'}, 4096), i*2*step&^4095)
 		must(t, err)
 	}
+	must(t, f.Sync())
 }

@@ -18,6 +18,13 @@ func TestKernelStructs(t *testing.T) {
 		"btrfs_ioctl_vol_args_v2": {unsafe.Sizeof(snapCreateArgs{}), volArgsSize},
 		"btrfs_ioctl_vol_args":    {unsafe.Sizeof(snapDestroyArgs{}), volArgsSize},
 		"xfs_fsop_geom_v4":        {unsafe.Sizeof(xfsGeometryArgs{}), xfsGeometrySize},
+		"fsxattr":                 {unsafe.Sizeof(fsxattr{}), fsxattrSize},
+		"fiemap":                  {unsafe.Offsetof(fiemapArgs{}.extents), fiemapSize},
+		"fiemap_extent":           {unsafe.Sizeof(fiemapExtent{}), fiemapExtentSize},
+
+		"btrfs_ioctl_search_args_v2": {unsafe.Offsetof(treeSearchArgs{}.answer), treeSearchSize},
+		"btrfs_ioctl_search_header":  {uintptr(binary.Size(searchHeader{})), searchHeaderSize},
+		"btrfs_file_extent_item":     {uintptr(binary.Size(fileExtentItem{})), itemSize},
 	}
 	for name, size := range sizes {
 		if size[0] != size[1] {

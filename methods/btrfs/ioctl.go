@@ -19,9 +19,11 @@ const (
 	snapCreateV2 = ioctlWrite | volArgsSize<<16 | 0x94<<8 | 23
 	snapDestroy  = ioctlWrite | volArgsSize<<16 | 0x94<<8 | 15
 	xfsGeometry  = ioctlRead | xfsGeometrySize<<16 | 'X'<<8 | 124
+	getXattr     = ioctlRead | fsxattrSize<<16 | 'X'<<8 | 31
 
 	volArgsSize     = 4096
 	xfsGeometrySize = 112
+	fsxattrSize     = 28
 
 	snapReadOnly = 1 << 1
 	// subvolumeInode is the inode number of every subvolume's root directory, and of nothing else's.
@@ -29,6 +31,8 @@ const (
 	// noCOW is the file attribute C of chattr.
 	noCOW         = 0x00800000
 	xfsHasReflink = 1 << 20
+	// onRealtime: the file's data is on the realtime device.
+	onRealtime = 1 << 0
 )
 
 // snapCreateArgs is struct btrfs_ioctl_vol_args_v2.
@@ -51,6 +55,12 @@ type xfsGeometryArgs struct {
 	_     [92]byte
 	flags uint32
 	_     [16]byte
+}
+
+// fsxattr is struct fsxattr, as far as it matters.
+type fsxattr struct {
+	flags uint32
+	_     [24]byte
 }
 
 func ioctl(f *os.File, request uintptr, args unsafe.Pointer) error {
@@ -78,6 +88,12 @@ func xfsFlags(f *os.File) (uint32, error) {
 	var args xfsGeometryArgs
 	err := ioctl(f, xfsGeometry, unsafe.Pointer(&args))
 	return args.flags, err
+}
+
+func realtime(f *os.File) (bool, error) {
+	var args fsxattr
+	err := ioctl(f, getXattr, unsafe.Pointer(&args))
+	return args.flags&onRealtime != 0, err
 }
 
 func attributes(f *os.File) (uint32, error) {

@@ -10,7 +10,10 @@
 // for each extent of the file.
 //
 // Both go back the same way: the disk's file takes over the extents of the snapshot's file and so keeps its
-// inode, owner, mode and labels.
+// inode, owner, mode and labels. That too goes extent by extent: on btrfs it takes about as long for those that
+// did not change as for the others, while XFS only looks at them.
+//
+// What differs between two files is told by where their extents are, without reading them.
 //
 // The directory .domsnap lies next to the disk, belongs to root and is open to nobody else. A subvolume that
 // holds snapshots cannot be deleted before they are.
@@ -37,6 +40,8 @@ func New() *Method {
 		Name:      "btrfs",
 		Summary:   "image files on btrfs: subvolume snapshot or reflink copy",
 		BelowQEMU: true,
+		// That of a disk without a subvolume of its own.
+		TakeCost: methods.CostSize, RevertCost: methods.CostSize,
 	}}
 }
 
@@ -46,6 +51,7 @@ func NewReflink() *Method {
 		Name:      "reflink",
 		Summary:   "image files on XFS or btrfs: reflink copy",
 		BelowQEMU: true,
+		TakeCost:  methods.CostSize, RevertCost: methods.CostSize,
 	}}
 }
 
@@ -89,4 +95,7 @@ var (
 	_ methods.Claimer  = (*Method)(nil)
 	_ methods.Preparer = (*Method)(nil)
 	_ methods.Reverter = (*Method)(nil)
+	_ methods.Differ   = (*Method)(nil)
+	_ methods.Lister   = (*Method)(nil)
+	_ methods.Prober   = (*Method)(nil)
 )

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
 
@@ -51,7 +52,7 @@ func newTwin(store, disk *os.File) (*os.File, error) {
 		return nil, fmt.Errorf("make a file in %s: %w", store.Name(), err)
 	}
 	twin := os.NewFile(uintptr(fd), store.Name())
-	if err := copyNoCOW(twin, disk); err != nil {
+	if err := errors.Join(copyNoCOW(twin, disk), markTwin(twin, filepath.Base(disk.Name()))); err != nil {
 		return nil, errors.Join(err, twin.Close())
 	}
 	return twin, nil

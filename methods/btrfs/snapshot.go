@@ -99,13 +99,7 @@ func (l location) openStore() (*place, *os.File, error) {
 }
 
 func (l location) check(size int64) error {
-	p, store, err := l.openStore()
-	if err != nil {
-		return err
-	}
-	defer p.Close()
-	defer store.Close()
-	f, err := l.openContent(store, size)
+	f, err := l.openFile(size)
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,8 @@ type way interface {
 	content(entry, base string) string
 	// prepare does all that can be done before the disk is still. The act uses what h holds open.
 	prepare(h *held, entry string) (act, error)
+	// isOf says whether an entry of this way is a snapshot of the disk whose file is base.
+	isOf(store *os.File, entry, base string) (bool, error)
 	// remove deletes the entry and nothing that is of another kind.
 	remove(store *os.File, entry string) error
 }
@@ -96,8 +98,10 @@ func checkDisk(disk methods.Disk) error {
 	if !filepath.IsAbs(file) || filepath.Clean(file) == "/" {
 		return methods.Unsupportedf("disk %s (%s) is not an image file", disk.Target, disk.Source)
 	}
-	if disk.Format != "raw" && disk.Format != "qcow2" {
+	if !isFormat(disk.Format) {
 		return methods.Unsupportedf("disk %s has the format %q: want raw or qcow2", disk.Target, disk.Format)
 	}
 	return nil
 }
+
+func isFormat(format string) bool { return format == "raw" || format == "qcow2" }
