@@ -6,6 +6,7 @@ import (
 	"io"
 	"path"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/domsnap/domsnap/methods"
@@ -13,8 +14,9 @@ import (
 	"github.com/domsnap/domsnap/methods/methodtest"
 )
 
-func TestSuite(t *testing.T) {
-	for name, o := range map[string]memory.Options{
+// ways are the options that make another method of it.
+func ways() map[string]memory.Options {
+	return map[string]memory.Options{
 		"memory":                  {},
 		"memory, one lock":        {Lock: "all"},
 		"memory, atomic":          {Atomic: true},
@@ -25,21 +27,26 @@ func TestSuite(t *testing.T) {
 		"memory, without any verb": {Without: methods.Verbs{
 			Claim: true, Prepare: true, Source: true, Changes: true, Revert: true, List: true,
 		}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			methodtest.Run(t, methodtest.Suite{Name: name, Size: 256 << 10, New: func(methodtest.T) methodtest.Fixture {
-				store := memory.NewStore()
-				return suiteFixture(store, memory.New(store, o))
-			}})
-		})
 	}
 }
 
-func TestSuiteKeeping(t *testing.T) {
-	methodtest.Run(t, methodtest.Suite{Name: "memory, keeping", Size: 256 << 10, New: func(methodtest.T) methodtest.Fixture {
-		store := memory.NewStore()
-		return suiteFixture(store, memory.Keeping{Method: memory.New(store, memory.Options{})})
-	}})
+func TestSuite(t *testing.T) {
+	for name, o := range ways() {
+		runSuite(t, name, func(s *memory.Store) methods.Method { return memory.New(s, o) })
+	}
+	runSuite(t, "memory, keeping", func(s *memory.Store) methods.Method {
+		return memory.Keeping{Method: memory.New(s, memory.Options{})}
+	})
+}
+
+func runSuite(t *testing.T, name string, method func(*memory.Store) methods.Method) {
+	t.Run(name, func(t *testing.T) {
+		t.Parallel()
+		methodtest.Run(t, methodtest.Suite{Name: name, Size: 128 << 10, New: func(methodtest.T) methodtest.Fixture {
+			store := memory.NewStore()
+			return suiteFixture(store, method(store))
+		}})
+	})
 }
 
 // stay moves a disk of no domain: there is nobody to be told.
@@ -48,14 +55,17 @@ func stay(context.Context, methods.Domain, string, string) error { return nil }
 func suiteFixture(store *memory.Store, m methods.Method) methodtest.Fixture {
 	return methodtest.Fixture{
 		Method: m, Disks: store,
-		NewDisk: func(t methodtest.T, target string, content []byte) methods.Disk {
+		NewDisk: func(_ methodtest.T, target string, content []byte) methods.Disk {
 			disk := diskAt(target)
 			store.SetDisk(disk.Source.File, content)
-			t.Cleanup(func() { store.RemoveDisk(disk.Source.File) })
+			return disk
+		},
+		Present: func(_ methodtest.T, disk methods.Disk) methods.Disk {
+			disk.Source.File = present(store, disk.Target)
 			return disk
 		},
 		Objects: func(_ methodtest.T, disk methods.Disk) []string {
-			return slices.DeleteFunc(store.Objects(), func(name string) bool { return path.Ext("x."+name[len(name)-3:]) != "."+disk.Target })
+			return slices.DeleteFunc(store.Objects(), func(name string) bool { return !strings.HasSuffix(name, "-"+disk.Target) })
 		},
 		OpenSource: func(_ context.Context, source methods.BackupSource) (methods.Content, error) {
 			return content{bytes.NewReader(store.Snapshot(path.Base(source.URI)))}, nil
@@ -65,6 +75,16 @@ func suiteFixture(store *memory.Store, m methods.Method) methodtest.Fixture {
 		},
 		Spoil: func(_ methodtest.T, disk methods.Disk) { store.RemoveDisk(disk.Source.File) },
 	}
+}
+
+// present is where a disk is now: where it was made, or where its last snapshot moved it.
+func present(store *memory.Store, target string) string {
+	for _, source := range store.Sources() {
+		if source == memory.Prefix+target || strings.HasPrefix(source, memory.Prefix+target+".") {
+			return source
+		}
+	}
+	return ""
 }
 
 type content struct{ *bytes.Reader }

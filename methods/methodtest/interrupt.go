@@ -110,6 +110,7 @@ func cancelledTakeLeavesNothing(b *bench) {
 		if err == nil {
 			s.took(ref)
 		}
+		s.follow("")
 		s.drop(ref)
 		s.wantObjects()
 		_, statErr := b.Method.Stat(b.Context(), ref)
