@@ -81,6 +81,9 @@ func traitsAreTrue(b *bench) {
 	if traits.Name == "" || traits.Summary == "" || strings.Contains(traits.Summary, "\n") {
 		b.Errorf("want a name, and a summary of one line: %+v", traits)
 	}
+	if traits.Atomic && !methods.VerbsOf(b.Method).Prepare {
+		b.Errorf("a group is said to be taken at once, and nothing prepares it")
+	}
 	before := s.disk
 	snap := s.take("moved")
 	if moved := snap.ref.Active != ""; moved != traits.MovesSource || (s.disk.Source != before.Source) != moved {

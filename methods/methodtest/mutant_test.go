@@ -24,17 +24,17 @@ type broken struct {
 	make        func(*mutant) methods.Method
 	tool        func(*mutant) *mutant
 	traits      func(*methods.Traits)
-	plan        func(*mutant, context.Context, methods.PlanRequest) (methods.Ref, error)
-	prepare     func(*mutant, context.Context, []methods.Ref) (methods.Prepared, error)
-	take        func(*mutant, context.Context, *readied) error
-	stat        func(*mutant, context.Context, methods.Ref) (methods.Info, error)
-	drop        func(*mutant, context.Context, methods.DropRequest) error
-	open        func(*mutant, context.Context, methods.Ref) (methods.Content, error)
+	plan        func(context.Context, *mutant, methods.PlanRequest) (methods.Ref, error)
+	prepare     func(context.Context, *mutant, []methods.Ref) (methods.Prepared, error)
+	take        func(context.Context, *mutant, *readied) error
+	stat        func(context.Context, *mutant, methods.Ref) (methods.Info, error)
+	drop        func(context.Context, *mutant, methods.DropRequest) error
+	open        func(context.Context, *mutant, methods.Ref) (methods.Content, error)
 	source      func(*mutant, methods.Ref) methods.BackupSource
-	changes     func(*mutant, context.Context, methods.ChangesRequest) ([]methods.Extent, error)
-	checkRevert func(*mutant, context.Context, methods.RevertRequest) error
-	revert      func(*mutant, context.Context, methods.RevertRequest) (methods.Reverted, error)
-	list        func(*mutant, context.Context, methods.Disk) ([]string, error)
+	changes     func(context.Context, *mutant, methods.ChangesRequest) ([]methods.Extent, error)
+	checkRevert func(context.Context, *mutant, methods.RevertRequest) error
+	revert      func(context.Context, *mutant, methods.RevertRequest) (methods.Reverted, error)
+	list        func(context.Context, *mutant, methods.Disk) ([]string, error)
 }
 
 // mutant is the memory method with some of its verbs broken.
@@ -62,9 +62,7 @@ func (m *mutant) Traits() methods.Traits {
 }
 
 func (m *mutant) Plan(ctx context.Context, req methods.PlanRequest) (methods.Ref, error) {
-	return either(m.broken.plan, func(*mutant, context.Context, methods.PlanRequest) (methods.Ref, error) {
-		return m.Keeping.Plan(ctx, req)
-	})(m, ctx, req)
+	return either(m, m.broken.plan, m.Keeping.Plan)(ctx, req)
 }
 
 func (m *mutant) PlanKeep(ctx context.Context, req methods.PlanRequest) (methods.Ref, error) {
@@ -72,12 +70,8 @@ func (m *mutant) PlanKeep(ctx context.Context, req methods.PlanRequest) (methods
 }
 
 func (m *mutant) Prepare(ctx context.Context, refs []methods.Ref) (methods.Prepared, error) {
-	ready, err := either(m.broken.prepare, (*mutant).truePrepare)(m, ctx, refs)
+	ready, err := either(m, m.broken.prepare, m.Keeping.Prepare)(ctx, refs)
 	return &readied{ready, m, refs}, err
-}
-
-func (m *mutant) truePrepare(ctx context.Context, refs []methods.Ref) (methods.Prepared, error) {
-	return m.Keeping.Prepare(ctx, refs)
 }
 
 func (m *mutant) Take(ctx context.Context, ref methods.Ref) error {
@@ -86,32 +80,24 @@ func (m *mutant) Take(ctx context.Context, ref methods.Ref) error {
 
 func (r *readied) Take(ctx context.Context) error {
 	if r.mutant.broken.take != nil {
-		return r.mutant.broken.take(r.mutant, ctx, r)
+		return r.mutant.broken.take(ctx, r.mutant, r)
 	}
 	return r.Prepared.Take(ctx)
 }
 
 func (m *mutant) Stat(ctx context.Context, ref methods.Ref) (methods.Info, error) {
-	return either(m.broken.stat, (*mutant).trueStat)(m, ctx, ref)
-}
-
-func (m *mutant) trueStat(ctx context.Context, ref methods.Ref) (methods.Info, error) {
-	return m.Keeping.Stat(ctx, ref)
+	return either(m, m.broken.stat, m.Keeping.Stat)(ctx, ref)
 }
 
 func (m *mutant) Drop(ctx context.Context, req methods.DropRequest) error {
 	if m.broken.drop != nil {
-		return m.broken.drop(m, ctx, req)
+		return m.broken.drop(ctx, m, req)
 	}
 	return m.Keeping.Drop(ctx, req)
 }
 
 func (m *mutant) Open(ctx context.Context, ref methods.Ref) (methods.Content, error) {
-	return either(m.broken.open, (*mutant).trueOpen)(m, ctx, ref)
-}
-
-func (m *mutant) trueOpen(ctx context.Context, ref methods.Ref) (methods.Content, error) {
-	return m.Keeping.Open(ctx, ref)
+	return either(m, m.broken.open, m.Keeping.Open)(ctx, ref)
 }
 
 func (m *mutant) Source(ctx context.Context, ref methods.Ref) (methods.BackupSource, error) {
@@ -122,42 +108,30 @@ func (m *mutant) Source(ctx context.Context, ref methods.Ref) (methods.BackupSou
 }
 
 func (m *mutant) Changes(ctx context.Context, req methods.ChangesRequest) ([]methods.Extent, error) {
-	return either(m.broken.changes, (*mutant).trueChanges)(m, ctx, req)
-}
-
-func (m *mutant) trueChanges(ctx context.Context, req methods.ChangesRequest) ([]methods.Extent, error) {
-	return m.Keeping.Changes(ctx, req)
+	return either(m, m.broken.changes, m.Keeping.Changes)(ctx, req)
 }
 
 func (m *mutant) CheckRevert(ctx context.Context, req methods.RevertRequest) error {
 	if m.broken.checkRevert != nil {
-		return m.broken.checkRevert(m, ctx, req)
+		return m.broken.checkRevert(ctx, m, req)
 	}
 	return m.Keeping.CheckRevert(ctx, req)
 }
 
 func (m *mutant) Revert(ctx context.Context, req methods.RevertRequest) (methods.Reverted, error) {
-	return either(m.broken.revert, (*mutant).trueRevert)(m, ctx, req)
-}
-
-func (m *mutant) trueRevert(ctx context.Context, req methods.RevertRequest) (methods.Reverted, error) {
-	return m.Keeping.Revert(ctx, req)
+	return either(m, m.broken.revert, m.Keeping.Revert)(ctx, req)
 }
 
 func (m *mutant) List(ctx context.Context, disk methods.Disk) ([]string, error) {
-	return either(m.broken.list, (*mutant).trueList)(m, ctx, disk)
+	return either(m, m.broken.list, m.Keeping.List)(ctx, disk)
 }
 
-func (m *mutant) trueList(ctx context.Context, disk methods.Disk) ([]string, error) {
-	return m.Keeping.List(ctx, disk)
-}
-
-// either is the broken verb, or the true one where it is not broken.
-func either[In, Out any](broken, whole func(*mutant, context.Context, In) (Out, error)) func(*mutant, context.Context, In) (Out, error) {
-	if broken != nil {
-		return broken
+// either is the broken verb, or the whole one where it is not broken.
+func either[In, Out any](m *mutant, broken func(context.Context, *mutant, In) (Out, error), whole func(context.Context, In) (Out, error)) func(context.Context, In) (Out, error) {
+	if broken == nil {
+		return whole
 	}
-	return whole
+	return func(ctx context.Context, in In) (Out, error) { return broken(ctx, m, in) }
 }
 
 func (b broken) suite() Suite {

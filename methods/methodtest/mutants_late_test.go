@@ -20,40 +20,40 @@ func dropMutants() []mutation {
 		{"drop writes to the disk", DropMiddleOfChain, broken{drop: dropSpoilsDisk}},
 		{"drop of the oldest gives the next its content", DropOldestFirst, broken{drop: dropMerges}},
 		{"drop does nothing", NothingLeftBehind, broken{
-			drop: func(*mutant, context.Context, methods.DropRequest) error { return nil }}},
+			drop: func(context.Context, *mutant, methods.DropRequest) error { return nil }}},
 		{"take leaves something behind", NothingLeftBehind, broken{take: takeLeaves}},
 	}
 }
 
-func dropFails(m *mutant, ctx context.Context, req methods.DropRequest) error {
+func dropFails(ctx context.Context, m *mutant, req methods.DropRequest) error {
 	if !slices.Contains(m.store.Objects(), req.Ref.Name) {
 		return methods.ErrNotFound
 	}
 	return m.Keeping.Drop(ctx, req)
 }
 
-func dropNeighbour(m *mutant, ctx context.Context, req methods.DropRequest) error {
+func dropNeighbour(ctx context.Context, m *mutant, req methods.DropRequest) error {
 	if !slices.Contains(m.store.Objects(), req.Ref.Name) && len(req.Others) > 0 {
 		req.Ref = req.Others[0]
 	}
 	return m.Keeping.Drop(ctx, req)
 }
 
-func dropOnce(m *mutant, ctx context.Context, req methods.DropRequest) error {
+func dropOnce(ctx context.Context, m *mutant, req methods.DropRequest) error {
 	if _, before := m.memo.names.LoadOrStore(req.Ref.Name, true); before {
 		return methods.ErrNotFound
 	}
 	return m.Keeping.Drop(ctx, req)
 }
 
-func dropTaken(m *mutant, ctx context.Context, req methods.DropRequest) error {
+func dropTaken(ctx context.Context, m *mutant, req methods.DropRequest) error {
 	if m.store.Snapshot(req.Ref.Name) == nil {
 		return nil
 	}
 	return m.Keeping.Drop(ctx, req)
 }
 
-func dropSpoilsOthers(m *mutant, ctx context.Context, req methods.DropRequest) error {
+func dropSpoilsOthers(ctx context.Context, m *mutant, req methods.DropRequest) error {
 	for _, ref := range req.Others {
 		content := m.store.Snapshot(ref.Name)
 		content[0]++
@@ -62,20 +62,20 @@ func dropSpoilsOthers(m *mutant, ctx context.Context, req methods.DropRequest) e
 	return m.Keeping.Drop(ctx, req)
 }
 
-func dropSpoilsDisk(m *mutant, ctx context.Context, req methods.DropRequest) error {
+func dropSpoilsDisk(ctx context.Context, m *mutant, req methods.DropRequest) error {
 	m.spoil(req.Disk.Source.File)
 	return m.Keeping.Drop(ctx, req)
 }
 
 // dropMerges moves what the oldest holds into the one after it, and so loses what that held.
-func dropMerges(m *mutant, ctx context.Context, req methods.DropRequest) error {
+func dropMerges(ctx context.Context, m *mutant, req methods.DropRequest) error {
 	if len(req.Others) > 0 && strings.Contains(req.Ref.Name, "old") {
 		m.rewrite(req.Others[0], m.store.Snapshot(req.Ref.Name))
 	}
 	return m.Keeping.Drop(ctx, req)
 }
 
-func takeLeaves(m *mutant, ctx context.Context, r *readied) error {
+func takeLeaves(ctx context.Context, m *mutant, r *readied) error {
 	m.leave(r.refs[0])
 	return r.Prepared.Take(ctx)
 }
@@ -103,8 +103,8 @@ func changesMutants() []mutation {
 	}
 }
 
-func listed(wrong func([]methods.Extent, int64) []methods.Extent) func(*mutant, context.Context, methods.ChangesRequest) ([]methods.Extent, error) {
-	return func(m *mutant, ctx context.Context, req methods.ChangesRequest) ([]methods.Extent, error) {
+func listed(wrong func([]methods.Extent, int64) []methods.Extent) func(context.Context, *mutant, methods.ChangesRequest) ([]methods.Extent, error) {
+	return func(ctx context.Context, m *mutant, req methods.ChangesRequest) ([]methods.Extent, error) {
 		extents, err := m.Keeping.Changes(ctx, req)
 		if err != nil {
 			return nil, err
@@ -113,12 +113,12 @@ func listed(wrong func([]methods.Extent, int64) []methods.Extent) func(*mutant, 
 	}
 }
 
-func changesLive(m *mutant, ctx context.Context, req methods.ChangesRequest) ([]methods.Extent, error) {
+func changesLive(ctx context.Context, m *mutant, req methods.ChangesRequest) ([]methods.Extent, error) {
 	req.To = nil
 	return m.Keeping.Changes(ctx, req)
 }
 
-func changesOfNothing(m *mutant, ctx context.Context, req methods.ChangesRequest) ([]methods.Extent, error) {
+func changesOfNothing(ctx context.Context, m *mutant, req methods.ChangesRequest) ([]methods.Extent, error) {
 	extents, err := m.Keeping.Changes(ctx, req)
 	if errors.Is(err, methods.ErrNotFound) {
 		return nil, nil
@@ -127,7 +127,7 @@ func changesOfNothing(m *mutant, ctx context.Context, req methods.ChangesRequest
 }
 
 func revertMutants() []mutation {
-	moving := func(*mutant, context.Context, methods.RevertRequest) error { return nil }
+	moving := func(context.Context, *mutant, methods.RevertRequest) error { return nil }
 	return []mutation{
 		{"revert does nothing", RevertRestores, broken{revert: revertNothing}},
 		{"revert does half", RevertRestores, broken{revert: revertHalf}},
@@ -148,7 +148,7 @@ func revertMutants() []mutation {
 	}
 }
 
-func revertNothing(*mutant, context.Context, methods.RevertRequest) (methods.Reverted, error) {
+func revertNothing(context.Context, *mutant, methods.RevertRequest) (methods.Reverted, error) {
 	return methods.Reverted{How: methods.HowNative}, nil
 }
 
@@ -159,26 +159,26 @@ func (m *mutant) half(req methods.RevertRequest) {
 	m.store.SetDisk(req.Disk.Source.File, content)
 }
 
-func revertHalf(m *mutant, ctx context.Context, req methods.RevertRequest) (methods.Reverted, error) {
+func revertHalf(ctx context.Context, m *mutant, req methods.RevertRequest) (methods.Reverted, error) {
 	m.half(req)
-	return revertNothing(m, ctx, req)
+	return revertNothing(ctx, m, req)
 }
 
-func revertOnce(m *mutant, ctx context.Context, req methods.RevertRequest) (methods.Reverted, error) {
+func revertOnce(ctx context.Context, m *mutant, req methods.RevertRequest) (methods.Reverted, error) {
 	if m.memo.count.Add(1) > 1 {
 		return methods.Reverted{}, errUntyped
 	}
 	return m.Keeping.Revert(ctx, req)
 }
 
-func revertRemembers(m *mutant, ctx context.Context, req methods.RevertRequest) (methods.Reverted, error) {
+func revertRemembers(ctx context.Context, m *mutant, req methods.RevertRequest) (methods.Reverted, error) {
 	if last := m.memo.ref.Swap(&req.To); last != nil && last.Name == req.To.Name {
-		return revertNothing(m, ctx, req)
+		return revertNothing(ctx, m, req)
 	}
 	return m.Keeping.Revert(ctx, req)
 }
 
-func revertDropsYounger(m *mutant, ctx context.Context, req methods.RevertRequest) (methods.Reverted, error) {
+func revertDropsYounger(ctx context.Context, m *mutant, req methods.RevertRequest) (methods.Reverted, error) {
 	for _, ref := range req.Others {
 		if err := m.Keeping.Drop(ctx, methods.DropRequest{Ref: ref}); err != nil {
 			return methods.Reverted{}, err
@@ -187,7 +187,7 @@ func revertDropsYounger(m *mutant, ctx context.Context, req methods.RevertReques
 	return m.Keeping.Revert(ctx, req)
 }
 
-func revertRewritesYounger(m *mutant, ctx context.Context, req methods.RevertRequest) (methods.Reverted, error) {
+func revertRewritesYounger(ctx context.Context, m *mutant, req methods.RevertRequest) (methods.Reverted, error) {
 	done, err := m.Keeping.Revert(ctx, req)
 	for _, ref := range req.Others {
 		m.rewrite(ref, m.store.Snapshot(req.To.Name))
@@ -195,40 +195,40 @@ func revertRewritesYounger(m *mutant, ctx context.Context, req methods.RevertReq
 	return done, err
 }
 
-func revertGrows(m *mutant, ctx context.Context, req methods.RevertRequest) (methods.Reverted, error) {
+func revertGrows(ctx context.Context, m *mutant, req methods.RevertRequest) (methods.Reverted, error) {
 	done, err := m.Keeping.Revert(ctx, req)
 	m.store.SetDisk(req.Disk.Source.File, append(m.store.Disk(req.Disk.Source.File), 0))
 	return done, err
 }
 
-func revertConsumes(m *mutant, ctx context.Context, req methods.RevertRequest) (methods.Reverted, error) {
+func revertConsumes(ctx context.Context, m *mutant, req methods.RevertRequest) (methods.Reverted, error) {
 	done, err := m.Keeping.Revert(ctx, req)
 	return done, errors.Join(err, m.Keeping.Drop(ctx, methods.DropRequest{Ref: req.To}))
 }
 
-func revertAliases(m *mutant, ctx context.Context, req methods.RevertRequest) (methods.Reverted, error) {
+func revertAliases(ctx context.Context, m *mutant, req methods.RevertRequest) (methods.Reverted, error) {
 	m.memo.ref.Store(&req.To)
 	return m.Keeping.Revert(ctx, req)
 }
 
-func openAlias(m *mutant, ctx context.Context, ref methods.Ref) (methods.Content, error) {
+func openAlias(ctx context.Context, m *mutant, ref methods.Ref) (methods.Content, error) {
 	if alias := m.memo.ref.Load(); alias != nil && alias.Name == ref.Name {
-		return openLive(m, ctx, ref)
+		return openLive(ctx, m, ref)
 	}
 	return m.Keeping.Open(ctx, ref)
 }
 
-func revertBeside(m *mutant, ctx context.Context, req methods.RevertRequest) (methods.Reverted, error) {
+func revertBeside(ctx context.Context, m *mutant, req methods.RevertRequest) (methods.Reverted, error) {
 	m.spoil(memory.Prefix + "vdb")
 	return m.Keeping.Revert(ctx, req)
 }
 
-func revertForgets(m *mutant, ctx context.Context, req methods.RevertRequest) (methods.Reverted, error) {
+func revertForgets(ctx context.Context, m *mutant, req methods.RevertRequest) (methods.Reverted, error) {
 	req.Keep = nil
 	return m.Keeping.Revert(ctx, req)
 }
 
-func revertKeepsLate(m *mutant, ctx context.Context, req methods.RevertRequest) (methods.Reverted, error) {
+func revertKeepsLate(ctx context.Context, m *mutant, req methods.RevertRequest) (methods.Reverted, error) {
 	keep := req.Keep
 	req.Keep = nil
 	done, err := m.Keeping.Revert(ctx, req)
@@ -238,28 +238,28 @@ func revertKeepsLate(m *mutant, ctx context.Context, req methods.RevertRequest) 
 	return done, err
 }
 
-func checkSpoils(m *mutant, ctx context.Context, req methods.RevertRequest) error {
+func checkSpoils(ctx context.Context, m *mutant, req methods.RevertRequest) error {
 	m.spoil(req.Disk.Source.File)
 	return m.Keeping.CheckRevert(ctx, req)
 }
 
-func revertHalfUnsupported(m *mutant, _ context.Context, req methods.RevertRequest) (methods.Reverted, error) {
+func revertHalfUnsupported(_ context.Context, m *mutant, req methods.RevertRequest) (methods.Reverted, error) {
 	m.half(req)
 	return methods.Reverted{}, methods.ErrUnsupported
 }
 
-func revertLosesUnsupported(m *mutant, ctx context.Context, req methods.RevertRequest) (methods.Reverted, error) {
+func revertLosesUnsupported(ctx context.Context, m *mutant, req methods.RevertRequest) (methods.Reverted, error) {
 	return methods.Reverted{}, errors.Join(m.Keeping.Drop(ctx, methods.DropRequest{Ref: req.To}), methods.ErrUnsupported)
 }
 
 func interruptMutants() []mutation {
 	return []mutation{
 		{"take does not look at its context", ContextEnds, broken{prepare: prepareOn, take: takeOn}},
-		{"drop does not look at its context", ContextEnds, broken{drop: func(m *mutant, ctx context.Context, req methods.DropRequest) error {
+		{"drop does not look at its context", ContextEnds, broken{drop: func(ctx context.Context, m *mutant, req methods.DropRequest) error {
 			return m.Keeping.Drop(context.WithoutCancel(ctx), req)
 		}}},
 		{"revert does not look at its context", ContextEnds, broken{
-			revert: func(m *mutant, ctx context.Context, req methods.RevertRequest) (methods.Reverted, error) {
+			revert: func(ctx context.Context, m *mutant, req methods.RevertRequest) (methods.Reverted, error) {
 				return m.Keeping.Revert(context.WithoutCancel(ctx), req)
 			}}},
 		{"a cancelled take leaves what drop does not remove", CancelledTakeLeavesNothing, broken{take: takeCutLeaves}},
@@ -271,15 +271,15 @@ func interruptMutants() []mutation {
 	}
 }
 
-func prepareOn(m *mutant, ctx context.Context, refs []methods.Ref) (methods.Prepared, error) {
+func prepareOn(ctx context.Context, m *mutant, refs []methods.Ref) (methods.Prepared, error) {
 	return m.Keeping.Prepare(context.WithoutCancel(ctx), refs)
 }
 
-func takeOn(_ *mutant, ctx context.Context, r *readied) error {
+func takeOn(ctx context.Context, _ *mutant, r *readied) error {
 	return r.Prepared.Take(context.WithoutCancel(ctx))
 }
 
-func takeCutLeaves(m *mutant, ctx context.Context, r *readied) error {
+func takeCutLeaves(ctx context.Context, m *mutant, r *readied) error {
 	err := r.Prepared.Take(ctx)
 	if err != nil {
 		m.leave(r.refs[0])
@@ -287,7 +287,7 @@ func takeCutLeaves(m *mutant, ctx context.Context, r *readied) error {
 	return err
 }
 
-func takeCutSpoils(m *mutant, ctx context.Context, r *readied) error {
+func takeCutSpoils(ctx context.Context, m *mutant, r *readied) error {
 	err := r.Prepared.Take(ctx)
 	if err != nil {
 		m.spoil(r.refs[0].Origin)
@@ -295,14 +295,14 @@ func takeCutSpoils(m *mutant, ctx context.Context, r *readied) error {
 	return err
 }
 
-func dropCutForgets(m *mutant, ctx context.Context, req methods.DropRequest) error {
+func dropCutForgets(ctx context.Context, m *mutant, req methods.DropRequest) error {
 	if _, before := m.memo.names.LoadOrStore(req.Ref.Name, true); before {
 		return nil
 	}
 	return m.Keeping.Drop(ctx, req)
 }
 
-func dropCutSpoils(m *mutant, ctx context.Context, req methods.DropRequest) error {
+func dropCutSpoils(ctx context.Context, m *mutant, req methods.DropRequest) error {
 	err := m.Keeping.Drop(ctx, req)
 	if err != nil && len(req.Others) > 0 {
 		err = errors.Join(err, m.Keeping.Drop(context.Background(), methods.DropRequest{Ref: req.Others[0]}))
@@ -310,14 +310,14 @@ func dropCutSpoils(m *mutant, ctx context.Context, req methods.DropRequest) erro
 	return err
 }
 
-func revertAgainNothing(m *mutant, ctx context.Context, req methods.RevertRequest) (methods.Reverted, error) {
+func revertAgainNothing(ctx context.Context, m *mutant, req methods.RevertRequest) (methods.Reverted, error) {
 	if req.Again {
-		return revertNothing(m, ctx, req)
+		return revertNothing(ctx, m, req)
 	}
 	return m.Keeping.Revert(ctx, req)
 }
 
-func revertCutLoses(m *mutant, ctx context.Context, req methods.RevertRequest) (methods.Reverted, error) {
+func revertCutLoses(ctx context.Context, m *mutant, req methods.RevertRequest) (methods.Reverted, error) {
 	done, err := m.Keeping.Revert(ctx, req)
 	if err != nil {
 		m.rewrite(req.To, m.store.Disk(req.Disk.Source.File))

@@ -61,10 +61,12 @@ func planMutants() []mutation {
 			options: memory.Options{Without: methods.Verbs{Source: true}},
 			make:    func(m *mutant) methods.Method { return optimist{m} }}},
 		{"lists nothing though it says it lists", CapsAsDeclared, broken{
-			list: func(*mutant, context.Context, methods.Disk) ([]string, error) { return nil, methods.ErrUnsupported }}},
+			list: func(context.Context, *mutant, methods.Disk) ([]string, error) { return nil, methods.ErrUnsupported }}},
 		{"says it moves the disk, and does not", TraitsAreTrue, broken{traits: func(t *methods.Traits) { t.MovesSource = true }}},
 		{"does not know what it costs", TraitsAreTrue, broken{traits: func(t *methods.Traits) { t.TakeCost = "little" }}},
 		{"needs the domain off, and plans when it is on", TraitsAreTrue, broken{traits: func(t *methods.Traits) { t.NeedsOff = true }}},
+		{"says it takes groups, and prepares none", TraitsAreTrue, broken{
+			options: memory.Options{Atomic: true, Without: methods.Verbs{Prepare: true}}}},
 		{"does not see that its tool is missing", MissingToolIsUnsupported, broken{tool: func(m *mutant) *mutant { return m }}},
 		{"plan makes something", PlanChangesNothing, broken{plan: planMakes}},
 		{"plan writes to the disk", PlanChangesNothing, broken{plan: planSpoils}},
@@ -94,7 +96,7 @@ func (o optimist) Probe(context.Context, methods.Ref) (methods.Verbs, error) {
 	return v, nil
 }
 
-func planMakes(m *mutant, ctx context.Context, req methods.PlanRequest) (methods.Ref, error) {
+func planMakes(ctx context.Context, m *mutant, req methods.PlanRequest) (methods.Ref, error) {
 	ref, err := m.Keeping.Plan(ctx, req)
 	if err == nil {
 		m.leave(ref)
@@ -102,7 +104,7 @@ func planMakes(m *mutant, ctx context.Context, req methods.PlanRequest) (methods
 	return ref, err
 }
 
-func planSpoils(m *mutant, ctx context.Context, req methods.PlanRequest) (methods.Ref, error) {
+func planSpoils(ctx context.Context, m *mutant, req methods.PlanRequest) (methods.Ref, error) {
 	ref, err := m.Keeping.Plan(ctx, req)
 	if err == nil {
 		m.spoil(ref.Origin)
@@ -110,21 +112,21 @@ func planSpoils(m *mutant, ctx context.Context, req methods.PlanRequest) (method
 	return ref, err
 }
 
-func planCounts(m *mutant, ctx context.Context, req methods.PlanRequest) (methods.Ref, error) {
+func planCounts(ctx context.Context, m *mutant, req methods.PlanRequest) (methods.Ref, error) {
 	ref, err := m.Keeping.Plan(ctx, req)
 	ref.Reserve = m.memo.count.Add(1)
 	return ref, err
 }
 
-func planned(wrong func(*methods.Ref)) func(*mutant, context.Context, methods.PlanRequest) (methods.Ref, error) {
-	return func(m *mutant, ctx context.Context, req methods.PlanRequest) (methods.Ref, error) {
+func planned(wrong func(*methods.Ref)) func(context.Context, *mutant, methods.PlanRequest) (methods.Ref, error) {
+	return func(ctx context.Context, m *mutant, req methods.PlanRequest) (methods.Ref, error) {
 		ref, err := m.Keeping.Plan(ctx, req)
 		wrong(&ref)
 		return ref, err
 	}
 }
 
-func planAnything(m *mutant, ctx context.Context, req methods.PlanRequest) (methods.Ref, error) {
+func planAnything(ctx context.Context, m *mutant, req methods.PlanRequest) (methods.Ref, error) {
 	ref, err := m.Keeping.Plan(ctx, req)
 	if errors.Is(err, methods.ErrExists) {
 		return ref, nil
@@ -132,7 +134,7 @@ func planAnything(m *mutant, ctx context.Context, req methods.PlanRequest) (meth
 	return ref, err
 }
 
-func planAnyName(m *mutant, ctx context.Context, req methods.PlanRequest) (methods.Ref, error) {
+func planAnyName(ctx context.Context, m *mutant, req methods.PlanRequest) (methods.Ref, error) {
 	name := "ds-" + req.ID + "-" + req.Disk.Target
 	req.ID, req.Disk.Target = "plain", "vda"
 	ref, err := m.Keeping.Plan(ctx, req)
@@ -140,7 +142,7 @@ func planAnyName(m *mutant, ctx context.Context, req methods.PlanRequest) (metho
 	return ref, err
 }
 
-func planPanics(m *mutant, ctx context.Context, req methods.PlanRequest) (methods.Ref, error) {
+func planPanics(ctx context.Context, m *mutant, req methods.PlanRequest) (methods.Ref, error) {
 	var room [64]byte
 	for i := range req.ID {
 		room[i] = req.ID[i]
@@ -148,7 +150,7 @@ func planPanics(m *mutant, ctx context.Context, req methods.PlanRequest) (method
 	return m.Keeping.Plan(ctx, req)
 }
 
-func planUntyped(m *mutant, ctx context.Context, req methods.PlanRequest) (methods.Ref, error) {
+func planUntyped(ctx context.Context, m *mutant, req methods.PlanRequest) (methods.Ref, error) {
 	ref, err := m.Keeping.Plan(ctx, req)
 	if errors.Is(err, methods.ErrUnsupported) {
 		err = errUntyped
@@ -159,9 +161,9 @@ func planUntyped(m *mutant, ctx context.Context, req methods.PlanRequest) (metho
 func takeMutants() []mutation {
 	atomic := memory.Options{Atomic: true}
 	return []mutation{
-		{"take does nothing", TakeThenStat, broken{take: func(*mutant, context.Context, *readied) error { return nil }}},
+		{"take does nothing", TakeThenStat, broken{take: func(context.Context, *mutant, *readied) error { return nil }}},
 		{"the room a snapshot takes is nonsense", TakeThenStat, broken{
-			stat: func(m *mutant, ctx context.Context, ref methods.Ref) (methods.Info, error) {
+			stat: func(ctx context.Context, m *mutant, ref methods.Ref) (methods.Info, error) {
 				_, err := m.Keeping.Stat(ctx, ref)
 				return methods.Info{BytesUsed: -7}, err
 			}}},
@@ -176,14 +178,14 @@ func takeMutants() []mutation {
 	}
 }
 
-func prepareOver(m *mutant, ctx context.Context, refs []methods.Ref) (methods.Prepared, error) {
+func prepareOver(ctx context.Context, m *mutant, refs []methods.Ref) (methods.Prepared, error) {
 	for _, ref := range refs {
 		_ = m.Keeping.Drop(ctx, methods.DropRequest{Ref: ref})
 	}
 	return m.Keeping.Prepare(ctx, refs)
 }
 
-func prepareAgain(m *mutant, ctx context.Context, refs []methods.Ref) (methods.Prepared, error) {
+func prepareAgain(ctx context.Context, m *mutant, refs []methods.Ref) (methods.Prepared, error) {
 	ready, err := m.Keeping.Prepare(ctx, refs)
 	if errors.Is(err, methods.ErrExists) {
 		return &readied{}, nil
@@ -191,7 +193,7 @@ func prepareAgain(m *mutant, ctx context.Context, refs []methods.Ref) (methods.P
 	return ready, err
 }
 
-func takeAgain(_ *mutant, ctx context.Context, r *readied) error {
+func takeAgain(ctx context.Context, _ *mutant, r *readied) error {
 	if _, there := r.Prepared.(*readied); there {
 		r.Prepared = nothing{}
 		return nil
@@ -204,19 +206,19 @@ type nothing struct{}
 func (nothing) Take(context.Context) error  { return nil }
 func (nothing) Close(context.Context) error { return nil }
 
-func takeSpoils(m *mutant, ctx context.Context, r *readied) error {
+func takeSpoils(ctx context.Context, m *mutant, r *readied) error {
 	err := r.Prepared.Take(ctx)
 	m.spoil(r.refs[0].Origin)
 	return err
 }
 
-func takeNeighbour(m *mutant, ctx context.Context, r *readied) error {
+func takeNeighbour(ctx context.Context, m *mutant, r *readied) error {
 	ref := r.refs[0]
 	ref.Disk.Target, ref.Origin, ref.Name = "vdb", memory.Prefix+"vdb", strings.TrimSuffix(ref.Name, "vda")+"vdb"
 	return errors.Join(m.Keeping.Take(ctx, ref), r.Prepared.Take(ctx))
 }
 
-func takeHalf(m *mutant, ctx context.Context, r *readied) error {
+func takeHalf(ctx context.Context, m *mutant, r *readied) error {
 	for _, ref := range r.refs {
 		_ = m.Keeping.Drop(ctx, methods.DropRequest{Ref: ref})
 		if err := m.Keeping.Take(ctx, ref); err != nil {
@@ -226,13 +228,13 @@ func takeHalf(m *mutant, ctx context.Context, r *readied) error {
 	return nil
 }
 
-func takeSilent(m *mutant, ctx context.Context, r *readied) error {
-	_ = takeHalf(m, ctx, r)
+func takeSilent(ctx context.Context, m *mutant, r *readied) error {
+	_ = takeHalf(ctx, m, r)
 	return nil
 }
 
 // takeMixed has room for one act only, and no lock.
-func takeMixed(m *mutant, ctx context.Context, r *readied) error {
+func takeMixed(ctx context.Context, m *mutant, r *readied) error {
 	m.memo.ref.Store(&r.refs[0])
 	time.Sleep(5 * time.Millisecond)
 	other := *m.memo.ref.Load()
@@ -243,17 +245,17 @@ func takeMixed(m *mutant, ctx context.Context, r *readied) error {
 func statMutants() []mutation {
 	return []mutation{
 		{"stat finds what is not there", StatMissing, broken{
-			stat: func(*mutant, context.Context, methods.Ref) (methods.Info, error) { return methods.Info{}, nil }}},
+			stat: func(context.Context, *mutant, methods.Ref) (methods.Info, error) { return methods.Info{}, nil }}},
 		{"stat's errors have no type", StatMissing, broken{stat: statUntyped}},
 		{"stat takes preparations for the snapshot", StatPrepared, broken{stat: statPreparedToo}},
 		{"list forgets what is prepared", ListSeesAll, broken{list: listTaken}},
 		{"list shows other disks' snapshots", ListSeesAll, broken{
-			list: func(m *mutant, _ context.Context, _ methods.Disk) ([]string, error) { return m.store.Objects(), nil }}},
+			list: func(_ context.Context, m *mutant, _ methods.Disk) ([]string, error) { return m.store.Objects(), nil }}},
 		{"list shows what is gone", ListSeesAll, broken{list: listGone}},
 	}
 }
 
-func statUntyped(m *mutant, ctx context.Context, ref methods.Ref) (methods.Info, error) {
+func statUntyped(ctx context.Context, m *mutant, ref methods.Ref) (methods.Info, error) {
 	info, err := m.Keeping.Stat(ctx, ref)
 	if err != nil {
 		err = errUntyped
@@ -261,19 +263,19 @@ func statUntyped(m *mutant, ctx context.Context, ref methods.Ref) (methods.Info,
 	return info, err
 }
 
-func statPreparedToo(m *mutant, ctx context.Context, ref methods.Ref) (methods.Info, error) {
+func statPreparedToo(ctx context.Context, m *mutant, ref methods.Ref) (methods.Info, error) {
 	if slices.Contains(m.store.Objects(), ref.Name) {
 		return methods.Info{}, nil
 	}
 	return m.Keeping.Stat(ctx, ref)
 }
 
-func listTaken(m *mutant, ctx context.Context, disk methods.Disk) ([]string, error) {
+func listTaken(ctx context.Context, m *mutant, disk methods.Disk) ([]string, error) {
 	names, err := m.Keeping.List(ctx, disk)
 	return slices.DeleteFunc(names, func(name string) bool { return m.store.Snapshot(name) == nil }), err
 }
 
-func listGone(m *mutant, ctx context.Context, disk methods.Disk) ([]string, error) {
+func listGone(ctx context.Context, m *mutant, disk methods.Disk) ([]string, error) {
 	now, err := m.Keeping.List(ctx, disk)
 	for _, name := range now {
 		m.memo.names.Store(name, disk.Target)
@@ -291,7 +293,7 @@ func listGone(m *mutant, ctx context.Context, disk methods.Disk) ([]string, erro
 func openMutants() []mutation {
 	return []mutation{
 		{"open of what is not there is empty", OpenMissing, broken{
-			open: func(m *mutant, _ context.Context, ref methods.Ref) (methods.Content, error) {
+			open: func(_ context.Context, m *mutant, ref methods.Ref) (methods.Content, error) {
 				return bytesContent(m.store.Snapshot(ref.Name)), nil
 			}}},
 		{"open's errors have no type", OpenMissing, broken{open: openUntyped}},
@@ -313,8 +315,8 @@ func openMutants() []mutation {
 	}
 }
 
-func opened(wrong func(methods.Content) methods.Content) func(*mutant, context.Context, methods.Ref) (methods.Content, error) {
-	return func(m *mutant, ctx context.Context, ref methods.Ref) (methods.Content, error) {
+func opened(wrong func(methods.Content) methods.Content) func(context.Context, *mutant, methods.Ref) (methods.Content, error) {
+	return func(ctx context.Context, m *mutant, ref methods.Ref) (methods.Content, error) {
 		c, err := m.Keeping.Open(ctx, ref)
 		if err != nil {
 			return nil, err
@@ -323,14 +325,14 @@ func opened(wrong func(methods.Content) methods.Content) func(*mutant, context.C
 	}
 }
 
-func openLive(m *mutant, ctx context.Context, ref methods.Ref) (methods.Content, error) {
+func openLive(ctx context.Context, m *mutant, ref methods.Ref) (methods.Content, error) {
 	if _, err := m.Keeping.Stat(ctx, ref); err != nil {
 		return nil, err
 	}
 	return m.store.OpenDisk(ctx, ref.Disk)
 }
 
-func openUntyped(m *mutant, ctx context.Context, ref methods.Ref) (methods.Content, error) {
+func openUntyped(ctx context.Context, m *mutant, ref methods.Ref) (methods.Content, error) {
 	c, err := m.Keeping.Open(ctx, ref)
 	if err != nil {
 		err = errUntyped
@@ -338,17 +340,17 @@ func openUntyped(m *mutant, ctx context.Context, ref methods.Ref) (methods.Conte
 	return c, err
 }
 
-func openLeaves(m *mutant, ctx context.Context, ref methods.Ref) (methods.Content, error) {
+func openLeaves(ctx context.Context, m *mutant, ref methods.Ref) (methods.Content, error) {
 	m.leave(ref)
 	return m.Keeping.Open(ctx, ref)
 }
 
-func openSpoils(m *mutant, ctx context.Context, ref methods.Ref) (methods.Content, error) {
+func openSpoils(ctx context.Context, m *mutant, ref methods.Ref) (methods.Content, error) {
 	m.spoil(ref.Origin)
 	return m.Keeping.Open(ctx, ref)
 }
 
-func openShared(m *mutant, ctx context.Context, ref methods.Ref) (methods.Content, error) {
+func openShared(ctx context.Context, m *mutant, ref methods.Ref) (methods.Content, error) {
 	c, err := m.Keeping.Open(ctx, ref)
 	if err != nil {
 		return nil, err

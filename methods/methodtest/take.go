@@ -104,33 +104,47 @@ func (b *bench) takeGroup(refs []methods.Ref, prepared func()) error {
 
 func concurrentTakes(b *bench) {
 	var subjects []*subject
+	var refs []methods.Ref
 	for _, target := range []string{"vda", "vdb", "vdc", "vdd"} {
-		subjects = append(subjects, b.disk(target))
+		s := b.disk(target)
+		subjects, refs = append(subjects, s), append(refs, s.plan("beside"))
 	}
-	var group sync.WaitGroup
-	locks, ready := map[string]*sync.Mutex{}, make([]methods.Prepared, len(subjects))
-	errs, refs := make([]error, len(subjects)), make([]methods.Ref, len(subjects))
-	for i, s := range subjects {
-		refs[i] = s.plan("beside")
-		ready[i] = s.prepare(refs[i])
-		lock := &sync.Mutex{}
-		if name := refs[i].Lock; name != "" {
-			if locks[name] == nil {
-				locks[name] = lock
-			}
-			lock = locks[name]
-		}
-		group.Go(func() {
-			lock.Lock()
-			defer lock.Unlock()
-			errs[i] = errors.Join(ready[i].Take(b.Context()), ready[i].Close(b.Context()))
-		})
-	}
-	group.Wait()
-	b.must("take side by side", errors.Join(errs...))
+	b.must("take side by side", b.takeAtOnce(subjects, refs))
 	for i, s := range subjects {
 		s.took(refs[i])
 		s.wantSnapshots()
 		s.wantDisk()
 	}
+}
+
+func (b *bench) takeAtOnce(subjects []*subject, refs []methods.Ref) error {
+	b.Helper()
+	var group sync.WaitGroup
+	locks, errs, ready := locksOf(refs), make([]error, len(refs)), make([]methods.Prepared, len(refs))
+	for i, s := range subjects {
+		ready[i] = s.prepare(refs[i])
+	}
+	for i, r := range ready {
+		group.Go(func() {
+			locks[i].Lock()
+			defer locks[i].Unlock()
+			errs[i] = errors.Join(r.Take(b.Context()), r.Close(b.Context()))
+		})
+	}
+	group.Wait()
+	return errors.Join(errs...)
+}
+
+// locksOf gives refs of one lock the same mutex.
+func locksOf(refs []methods.Ref) []*sync.Mutex {
+	byName, locks := map[string]*sync.Mutex{}, make([]*sync.Mutex, len(refs))
+	for i, ref := range refs {
+		lock := byName[ref.Lock]
+		if lock == nil || ref.Lock == "" {
+			lock = &sync.Mutex{}
+			byName[ref.Lock] = lock
+		}
+		locks[i] = lock
+	}
+	return locks
 }
