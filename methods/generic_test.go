@@ -84,7 +84,7 @@ func TestGenericRevertThatStoppedIsFinishedByTheNext(t *testing.T) {
 		r.write(7, 1<<20, 2<<20)
 		ctx, cancel := context.WithCancel(t.Context())
 		req := r.request()
-		req.Progress = func(done, _ int64) { cancel() }
+		req.Progress = func(_, _ int64) { cancel() }
 		if _, err := methods.Revert(ctx, r, req); !errors.Is(err, context.Canceled) {
 			t.Errorf("%s: the first attempt: %v", name, err)
 		}
@@ -98,7 +98,7 @@ func TestGenericRevertThatStoppedIsFinishedByTheNext(t *testing.T) {
 }
 
 func TestGenericRevertFails(t *testing.T) {
-	for name, break_ := range map[string]func(*rig){
+	for name, spoil := range map[string]func(*rig){
 		"open":    func(r *rig) { r.store.Fail(memory.AtOpen, "vda", errPlanned) },
 		"changes": func(r *rig) { r.store.Fail(memory.AtChanges, "vda", errPlanned) },
 		"read":    func(r *rig) { r.disks.readError = errPlanned },
@@ -108,7 +108,7 @@ func TestGenericRevertFails(t *testing.T) {
 	} {
 		r := newRig(t, extenting())
 		r.write(7)
-		break_(r)
+		spoil(r)
 		if _, err := methods.Revert(t.Context(), r, r.request()); !errors.Is(err, errPlanned) {
 			t.Errorf("%s: %v", name, err)
 		}

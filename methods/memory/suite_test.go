@@ -17,13 +17,14 @@ import (
 // ways are the options that make another method of it.
 func ways() map[string]memory.Options {
 	return map[string]memory.Options{
-		"memory":                  {},
-		"memory, one lock":        {Lock: "all"},
-		"memory, atomic":          {Atomic: true},
-		"memory, moving":          {Move: stay},
-		"memory, without revert":  {Without: methods.Verbs{Revert: true}},
-		"memory, without changes": {Without: methods.Verbs{Changes: true}},
-		"memory, without either":  {Without: methods.Verbs{Revert: true, Changes: true}},
+		"memory":                    {},
+		"memory, one lock":          {Lock: "all"},
+		"memory, atomic":            {Atomic: true},
+		"memory, moving":            {Move: stay},
+		"memory, atomic and moving": {Atomic: true, Move: stay},
+		"memory, without revert":    {Without: methods.Verbs{Revert: true}},
+		"memory, without changes":   {Without: methods.Verbs{Changes: true}},
+		"memory, without either":    {Without: methods.Verbs{Revert: true, Changes: true}},
 		"memory, without any verb": {Without: methods.Verbs{
 			Claim: true, Prepare: true, Source: true, Changes: true, Revert: true, List: true,
 		}},

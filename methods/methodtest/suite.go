@@ -71,7 +71,7 @@ func Run(t *testing.T, s Suite) {
 		row.Results = append(row.Results, s.result(t, c, f))
 	}
 	for name, why := range s.Waived {
-		s.checkWaiver(t, name, why)
+		checkWaiver(t, name, why)
 	}
 	if err := row.record(); err != nil {
 		t.Errorf("record the row of %s: %v", s.Name, err)
@@ -106,7 +106,8 @@ func verdict(ok bool, v Verdict) Verdict {
 }
 
 // waive runs a check that may fail, to see whether it still does.
-func (s Suite) waive(t *testing.T, c check, why string) {
+func (s Suite) waive(t T, c check, why string) {
+	t.Helper()
 	try := newTrial(t)
 	try.run(func() { s.perform(try, c) })
 	if !try.failed() {
@@ -115,7 +116,7 @@ func (s Suite) waive(t *testing.T, c check, why string) {
 	t.Logf("waived: %s", why)
 }
 
-func (s Suite) checkWaiver(t *testing.T, name Check, why string) {
+func checkWaiver(t T, name Check, why string) {
 	t.Helper()
 	if why == "" {
 		t.Errorf("the waiver of %s has no reason", name)
