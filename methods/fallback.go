@@ -76,7 +76,8 @@ func TakeNow(ctx context.Context, p Preparer, ref Ref) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, ready.Close(ctx)) }()
+	// What Prepare opened is let go of also when the context has ended.
+	defer func() { err = errors.Join(err, ready.Close(context.WithoutCancel(ctx))) }()
 	return ready.Take(ctx)
 }
 
@@ -152,16 +153,24 @@ func ExpectRevert(ctx context.Context, m Method, ref Ref) (How, error) {
 }
 
 // Revert gives the disk the content of the snapshot by the way that CheckRevert said. The generic way follows the native
-// one only where that is unsupported, never where it was begun.
+// one only where that is unsupported, never where it was begun, and never where the native one was to keep the present.
 func Revert(ctx context.Context, m Method, req RevertRequest) (Reverted, error) {
 	if req.How != HowNative {
 		return revertGenerically(ctx, m, req)
 	}
-	done, err := m.(Reverter).Revert(ctx, req)
-	if errors.Is(err, ErrUnsupported) && !req.Again {
+	done, err := revertNatively(ctx, m, req)
+	if errors.Is(err, ErrUnsupported) && !req.Again && req.Keep == nil {
 		return revertGenerically(ctx, m, req)
 	}
 	return done, err
+}
+
+// revertNatively also serves a request that was recorded when the method had a revert.
+func revertNatively(ctx context.Context, m Method, req RevertRequest) (Reverted, error) {
+	if !VerbsOf(m).Revert {
+		return Reverted{}, unsupported(m, "revert of its own")
+	}
+	return m.(Reverter).Revert(ctx, req)
 }
 
 func revertsNatively(m Method, req RevertRequest) bool {

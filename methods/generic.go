@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 )
 
 // block is what the generic revert reads and compares at a time, page what it writes at least.
@@ -29,9 +30,13 @@ func checkGeneric(ctx context.Context, m Method, req RevertRequest) (How, error)
 
 // changed lists what has to be looked at for a revert: what the storage says differs, or everything.
 func changed(ctx context.Context, m Method, req RevertRequest) ([]Extent, How, error) {
+	everything := []Extent{{0, req.To.Size}}
+	if req.How == HowCompare {
+		return everything, HowCompare, nil
+	}
 	extents, err := Changes(ctx, m, ChangesRequest{From: req.To, Disk: req.Disk})
 	if errors.Is(err, ErrUnsupported) {
-		return []Extent{{0, req.To.Size}}, HowCompare, nil
+		return everything, HowCompare, nil
 	}
 	return extents, HowChangedExtents, err
 }
@@ -134,6 +139,9 @@ func readFull(c Content, buf []byte, offset int64) error {
 	n, err := c.ReadAt(buf, offset)
 	if n == len(buf) {
 		return nil
+	}
+	if err == nil {
+		err = io.ErrUnexpectedEOF
 	}
 	return fmt.Errorf("read %d bytes at %d: %w", len(buf), offset, err)
 }

@@ -51,6 +51,13 @@ func (s *Store) Disk(source string) []byte {
 	return bytes.Clone(s.disks[source])
 }
 
+// Sources lists, in order, where there are disks.
+func (s *Store) Sources() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Sorted(maps.Keys(s.disks))
+}
+
 // Snapshot is a copy of a snapshot's content; nil when there is no such snapshot.
 func (s *Store) Snapshot(name string) []byte {
 	s.mu.Lock()

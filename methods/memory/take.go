@@ -2,6 +2,7 @@ package memory
 
 import (
 	"context"
+	"errors"
 
 	"github.com/domsnap/domsnap/methods"
 )
@@ -32,12 +33,22 @@ func (p *prepared) Take(ctx context.Context) error {
 	for i, ref := range p.refs {
 		if err := p.method.takeOne(ctx, ref); err != nil {
 			for _, before := range p.refs[:i] {
-				p.method.store.untake(before.Name)
+				err = errors.Join(err, p.method.untakeOne(before))
 			}
 			return err
 		}
 	}
 	return nil
+}
+
+// untakeOne takes a snapshot back, also when the context of the act has ended.
+func (m *Method) untakeOne(ref methods.Ref) error {
+	m.store.untake(ref.Name)
+	if m.opts.Move == nil {
+		return nil
+	}
+	m.store.move(ref.Active, ref.Origin)
+	return m.opts.Move(context.Background(), ref.Disk.Domain, ref.Disk.Target, ref.Origin)
 }
 
 // Close implements methods.Prepared.
