@@ -13,11 +13,13 @@ LAB     := integration/lab/lab
 # What runs in the lab: the program, and the test programs of every package that has lab tests.
 LABDIR  := build/lab
 LABENV  := --env DOMSNAP=$(CURDIR)/build/bin/domsnap
+# What became of the checks that every method has to pass.
+SUITEDIR := $(CURDIR)/build/suite
 
 BUILD_PACKAGES := gcc libc6-dev pkg-config git libvirt-dev librbd-dev librados-dev libxml2-utils qemu-utils shellcheck
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build build-trixie lab lint unit lab-tests test demo bench fmt install clean
+.PHONY: help deps build build-trixie lab lint unit lab-tests suite-table method-test test demo bench fmt install clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,13 +52,22 @@ unit: ## test without root, libvirt daemon or lab
 	$(GO) test -race ./...
 
 $(LABDIR): build FORCE
-	@rm -rf $(LABDIR) && mkdir -p $(LABDIR)
+	@rm -rf $(LABDIR) $(SUITEDIR) && mkdir -p $(LABDIR) $(SUITEDIR)
 	$(GO) test -c -tags lab,$(TAGS) -o $(LABDIR)/ $$(grep -rl --include='*_test.go' 'go:build.*lab' . | xargs -n1 dirname | sort -u)
 
 lab-tests: lab $(LABDIR) ## test on the real thing, in the lab
 	integration/lab-tests $(LABDIR)
 
-test: deps lint unit build-trixie lab-tests ## test everything
+suite-table: ## print which method passes which check, by the last lab-tests
+	@mkdir -p $(SUITEDIR)
+	DOMSNAP_SUITE_DIR=$(SUITEDIR) $(GO) test -count=1 -run 'TestSuite|TestEngine' ./methods/memory ./integration/suite
+	@$(GO) run ./integration/suite/table $(SUITEDIR)
+
+method-test: ## check an engine: ENGINE=program [SPEC=file with <diskSnapshot>] [DISK=program that makes disks]
+	DOMSNAP_TEST_ENGINE=$(abspath $(ENGINE)) DOMSNAP_TEST_SPEC=$(abspath $(SPEC)) DOMSNAP_TEST_DISK=$(abspath $(DISK)) \
+		$(GO) test -count=1 -v -run TestEngine ./integration/suite
+
+test: deps lint unit build-trixie lab-tests suite-table ## test everything
 
 demo: lab build ## the main job on a running guest, with commentary
 	$(GO) build -o build/lab/demo ./integration/demo

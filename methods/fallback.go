@@ -127,6 +127,9 @@ func PlanSafety(ctx context.Context, m Method, how How, req PlanRequest) (Ref, b
 // CheckRevert finds every reason why Revert of the same request would fail, and says which way it will go: the
 // storage's own, where there is one that leaves every snapshot as it is, else the generic one. It changes nothing.
 func CheckRevert(ctx context.Context, m Method, req RevertRequest) (How, error) {
+	if err := checkOff(req.Disk); err != nil {
+		return "", err
+	}
 	if revertsNatively(m, req) {
 		err := m.(Reverter).CheckRevert(ctx, req)
 		if !errors.Is(err, ErrUnsupported) {
@@ -155,6 +158,9 @@ func ExpectRevert(ctx context.Context, m Method, ref Ref) (How, error) {
 // Revert gives the disk the content of the snapshot by the way that CheckRevert said. The generic way follows the native
 // one only where that is unsupported, never where it was begun, and never where the native one was to keep the present.
 func Revert(ctx context.Context, m Method, req RevertRequest) (Reverted, error) {
+	if err := checkOff(req.Disk); err != nil {
+		return Reverted{}, err
+	}
 	if req.How != HowNative {
 		return revertGenerically(ctx, m, req)
 	}
@@ -163,6 +169,13 @@ func Revert(ctx context.Context, m Method, req RevertRequest) (Reverted, error) 
 		return revertGenerically(ctx, m, req)
 	}
 	return done, err
+}
+
+func checkOff(d Disk) error {
+	if d.Domain.Active {
+		return &Blocked{What: "the domain is active", Hint: "shut it down first"}
+	}
+	return nil
 }
 
 // revertNatively also serves a request that was recorded when the method had a revert.

@@ -83,8 +83,8 @@ type pair struct {
 }
 
 func openPair(ctx context.Context, m Method, req RevertRequest) (*pair, error) {
-	if req.Disk.Domain.Active {
-		return nil, &Blocked{What: "the domain is active", Hint: "shut it down first"}
+	if err := checkOff(req.Disk); err != nil {
+		return nil, err
 	}
 	if req.Disks == nil {
 		return nil, unsupported(m, "revert")

@@ -46,7 +46,10 @@ func (m *Method) Source(ctx context.Context, ref methods.Ref) (methods.BackupSou
 }
 
 // Drop implements methods.Method. It goes by what was recorded, wherever the disk is now.
-func (m *Method) Drop(_ context.Context, req methods.DropRequest) error {
+func (m *Method) Drop(ctx context.Context, req methods.DropRequest) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	l, err := m.recorded(req.Ref)
 	if err != nil {
 		return err

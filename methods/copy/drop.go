@@ -16,7 +16,7 @@ import (
 // Drop implements methods.Method. A copy at work may still be written by libvirt, also when who began it is gone.
 func (m *Method) Drop(ctx context.Context, req methods.DropRequest) error {
 	ref := req.Ref
-	if err := checkName(ref); err != nil {
+	if err := errors.Join(ctx.Err(), checkName(ref)); err != nil {
 		return err
 	}
 	if _, err := os.Lstat(partial(ref)); err == nil {

@@ -2,6 +2,7 @@ package methodtest
 
 import (
 	"errors"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -86,7 +87,7 @@ func traitsAreTrue(b *bench) {
 	}
 	before := s.disk
 	snap := s.take("moved")
-	if moved := snap.ref.Active != ""; moved != traits.MovesSource || (s.disk.Source != before.Source) != moved {
+	if moved := snap.ref.Active != ""; moved != traits.MovesSource || reflect.DeepEqual(s.disk.Source, before.Source) == moved {
 		b.Errorf("moves the source: %t, planned is %q, and the disk went from %s to %s",
 			traits.MovesSource, snap.ref.Active, before.Source, s.disk.Source)
 	}

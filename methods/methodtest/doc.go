@@ -18,6 +18,6 @@
 //
 // The same goes for an engine, which is a method to the suite as any other.
 //
-// When DOMSNAP_SUITE_DIR names a directory, Run leaves there what became of every check. integration/suite prints
-// a table of all that it finds there.
+// When DOMSNAP_SUITE_DIR names a directory, Run leaves there what became of every check. integration/suite/table
+// prints a table of all that it finds there.
 package methodtest

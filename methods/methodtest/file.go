@@ -49,9 +49,15 @@ func newFile(t T, dir, target string, content []byte) methods.Disk {
 	if err := os.WriteFile(path, content, 0o600); err != nil {
 		t.Fatalf("make disk %s: %v", target, err)
 	}
+	disk := DiskOfNobody(target)
+	disk.Source.File = path
+	return disk
+}
+
+// DiskOfNobody is a raw disk, which has no source yet, of a domain that libvirt does not know.
+func DiskOfNobody(target string) methods.Disk {
 	return methods.Disk{
-		Domain: methods.Domain{Name: "suite", UUID: "6f1d2c3b-0000-4000-8000-00000000000f"},
-		Target: target, Source: methods.Source{File: path}, Format: "raw",
+		Domain: methods.Domain{Name: "suite", UUID: "6f1d2c3b-0000-4000-8000-00000000000f"}, Target: target, Format: "raw",
 	}
 }
 

@@ -137,6 +137,7 @@ func cancelledDropIsFinished(b *bench) {
 		kept, cut := s.take("kept"), s.take("cut")
 		s.scribble("after")
 		err := b.Method.Drop(cutAfter(b.Context(), looks), s.dropRequest(cut.ref))
+		s.follow("")
 		s.drop(cut.ref)
 		s.wantSnapshots()
 		s.wantDisk()

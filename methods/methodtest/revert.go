@@ -2,6 +2,7 @@ package methodtest
 
 import (
 	"context"
+	"reflect"
 	"slices"
 
 	"github.com/domsnap/domsnap/methods"
@@ -96,7 +97,7 @@ func revertKeepsIdentity(b *bench) {
 	before := s.disk
 	s.revert(snap)
 	s.follow("")
-	if s.disk != before {
+	if !reflect.DeepEqual(s.disk, before) {
 		b.Errorf("the disk was %+v, and is %+v", before, s.disk)
 	}
 	d, err := b.Disks.OpenDisk(b.Context(), before)

@@ -14,6 +14,9 @@ import (
 // Changes implements methods.Differ. Both states are chains of images. Below the first image that they share both hold
 // the same; above it, what either side has allocated may differ, be it data, zeroes or a discard.
 func (m *Method) Changes(ctx context.Context, req methods.ChangesRequest) ([]methods.Extent, error) {
+	if req.From.Name == req.Disk.Source.Path() {
+		return nil, untaken(req.From)
+	}
 	from, err := m.existing(ctx, Image{req.From.Name, req.From.Disk.Format})
 	if err != nil {
 		return nil, err

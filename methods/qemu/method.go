@@ -164,12 +164,16 @@ func (m *Method) Stat(ctx context.Context, ref methods.Ref) (methods.Info, error
 		return methods.Info{}, err
 	}
 	if active == ref.Name {
-		return methods.Info{}, fmt.Errorf("find snapshot of %s: the disk still writes to it: %w", ref.Name, methods.ErrNotFound)
+		return methods.Info{}, untaken(ref)
 	}
 	if _, err := os.Stat(ref.Name); err != nil {
 		return methods.Info{}, fmt.Errorf("find image %s: %w", ref.Name, notFound(err))
 	}
 	return methods.Info{BytesUsed: -1}, nil
+}
+
+func untaken(ref methods.Ref) error {
+	return fmt.Errorf("find snapshot of %s: the disk still writes to it: %w", ref.Name, methods.ErrNotFound)
 }
 
 func notFound(err error) error {

@@ -17,7 +17,10 @@ func (m *Method) CheckRevert(ctx context.Context, req methods.RevertRequest) err
 		return methods.Blockedf("the domain runs")
 	}
 	present := Image{req.Disk.Source.Path(), req.Disk.Format}
-	if present.Path == req.To.Name || present.Format != qcow2 {
+	if present.Path == req.To.Name {
+		return untaken(req.To)
+	}
+	if present.Format != qcow2 {
 		return methods.Blockedf("disk %s writes to %s, not to an overlay of the snapshot", req.Disk.Target, present.Path)
 	}
 	if _, err := os.Stat(req.To.Name); err != nil {

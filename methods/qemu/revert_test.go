@@ -97,7 +97,7 @@ func TestCheckRevertFindsTheBlocker(t *testing.T) {
 		}, methods.ErrBlocked},
 		{"the disk is the image itself", func(r *rig) {
 			r.hypervisor.active["vda"] = qemu.Image{Path: r.snapshot("sone").Name, Format: "qcow2"}
-		}, methods.ErrBlocked},
+		}, methods.ErrNotFound},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -9,12 +9,11 @@ import (
 	"github.com/domsnap/domsnap/methods"
 )
 
-// content is an image that is read at a snapshot.
+// content is an image that is read at a snapshot, up to its end: librbd itself refuses to read behind it.
 type content struct {
-	io.ReaderAt
+	*io.SectionReader
 	session *session
 	limits  limits
-	size    int64
 }
 
 // Open implements methods.Method. Nobody notices: no watcher, no lock.
@@ -40,11 +39,8 @@ func (s *session) content(l limits) (*content, error) {
 		return nil, err
 	}
 	r, err := s.reader.stay(s.place.snap)
-	return &content{r, s, l, found.snaps[at].size}, err
+	return &content{io.NewSectionReader(r, 0, found.snaps[at].size), s, l}, err
 }
-
-// Size implements methods.Content.
-func (c *content) Size() int64 { return c.size }
 
 // Close implements methods.Content.
 func (c *content) Close() error { return c.session.close(c.limits.answer) }

@@ -1,6 +1,6 @@
-// Command suite prints what became of the checks of all methods.
+// Command table prints what became of the checks of all methods.
 //
-// usage: suite DIR
+// usage: table DIR
 //
 // DIR is where DOMSNAP_SUITE_DIR pointed to when the methods' tests ran.
 package main
@@ -16,14 +16,14 @@ import (
 
 func main() {
 	if err := run(os.Stdout, os.Args[1:]); err != nil {
-		fmt.Fprintln(os.Stderr, "suite:", err)
+		fmt.Fprintln(os.Stderr, "table:", err)
 		os.Exit(1)
 	}
 }
 
 func run(out io.Writer, args []string) error {
 	if len(args) != 1 {
-		return errors.New("usage: suite DIR")
+		return errors.New("usage: table DIR")
 	}
 	rows, err := methodtest.ReadRows(args[0])
 	if err != nil {
