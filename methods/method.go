@@ -12,7 +12,7 @@
 //	// ... the disk is still from here ...
 //	ready.Take(ctx)                              // the act
 //	// ... to here ...
-//	ready.Close()
+//	ready.Close(ctx)
 //	m.Stat(ctx, ref)                             // it is there
 //
 // Reverting, the domain being off; twice is the same as once, and the snapshot is still there afterwards:

@@ -73,7 +73,8 @@ type Prepared interface {
 	// Take is the act. Nothing happens in it that could have happened in Prepare.
 	Take(ctx context.Context) error
 	// Close ends it, when the guest is let go again, taken or not. It lets go of what Prepare opened and makes
-	// durable what Take made; its error means that the snapshot is not safe.
+	// durable what Take made; its error means that the snapshot is not safe. When ctx has ended nobody wants the
+	// snapshot any more: Close lets go, soon, and Drop follows.
 	Close(ctx context.Context) error
 }
 

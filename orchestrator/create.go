@@ -80,17 +80,24 @@ func (c *creation) fail(ctx context.Context, cause error) error {
 }
 
 func (c *creation) make(ctx context.Context) error {
-	if err := c.prepare(ctx); err != nil {
-		return errors.Join(err, c.close(ctx))
+	if err := c.takeStill(ctx); err != nil {
+		c.abandon(ctx)
+		return err
 	}
-	if err := c.stateKept(ctx); err != nil {
-		return errors.Join(err, c.close(ctx))
-	}
-	err := c.still(ctx)
-	if err = errors.Join(err, c.close(ctx)); err != nil {
+	if err := c.close(ctx); err != nil {
 		return err
 	}
 	return c.verify(ctx)
+}
+
+func (c *creation) takeStill(ctx context.Context) error {
+	if err := c.prepare(ctx); err != nil {
+		return err
+	}
+	if err := c.stateKept(ctx); err != nil {
+		return err
+	}
+	return c.still(ctx)
 }
 
 // commitFailed undoes the snapshot only when the lineage is certain not to have it.
@@ -159,6 +166,13 @@ func (c *creation) close(ctx context.Context) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// abandon closes what is to be undone. All that it could answer is that it has given up; undoing asks the storage.
+func (c *creation) abandon(ctx context.Context) {
+	ctx, end := context.WithCancel(ctx)
+	end()
+	_ = c.close(ctx)
 }
 
 // takeAll is what happens while the guest is held: the acts that can be dropped again side by side, then one by one

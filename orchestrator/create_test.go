@@ -323,3 +323,19 @@ func TestDisksThatMoveAreTakenLast(t *testing.T) {
 		t.Errorf("the disks are answered as %+v", s.Disks)
 	}
 }
+
+func TestWhatIsNotWantedIsClosedAsSuch(t *testing.T) {
+	r := newRig(t)
+	var ended []bool
+	r.store.On(memory.AtClose, "vda", func(ctx context.Context) error {
+		ended = append(ended, ctx.Err() != nil)
+		return nil
+	})
+	r.take("wanted")
+	r.store.Fail(memory.AtTake, "vdb", errPlanned)
+	_, err := r.Create(t.Context(), orchestrator.CreateOptions{Domain: "web1", Name: "unwanted"})
+	wantError(t, err, orchestrator.ErrFailed, errPlanned)
+	if diff := cmp.Diff([]bool{false, true}, ended); diff != "" {
+		t.Errorf("the context of Close had ended: %s", diff)
+	}
+}

@@ -14,6 +14,7 @@ const (
 	AtTake       Point = "take"
 	// AfterTake: the snapshot is there.
 	AfterTake Point = "after take"
+	AtClose   Point = "close"
 	AtStat    Point = "stat"
 	AtOpen    Point = "open"
 	AtChanges Point = "changes"

@@ -52,7 +52,13 @@ func (m *Method) untakeOne(ref methods.Ref) error {
 }
 
 // Close implements methods.Prepared.
-func (*prepared) Close(context.Context) error { return nil }
+func (p *prepared) Close(ctx context.Context) error {
+	var errs []error
+	for _, ref := range p.refs {
+		errs = append(errs, p.method.store.reach(ctx, AtClose, ref.Disk.Target))
+	}
+	return errors.Join(errs...)
+}
 
 func (m *Method) takeOne(ctx context.Context, ref methods.Ref) error {
 	target := ref.Disk.Target

@@ -13,6 +13,7 @@ import (
 const (
 	ContextEnds                Check = "ContextEnds"
 	CancelledTakeLeavesNothing Check = "CancelledTakeLeavesNothing"
+	AbandonedTakeLeavesNothing Check = "AbandonedTakeLeavesNothing"
 	CancelledDropIsFinished    Check = "CancelledDropIsFinished"
 	RevertInterrupted          Check = "RevertInterrupted"
 )
@@ -21,6 +22,7 @@ func interruptChecks() []check {
 	return []check{
 		{ContextEnds, always, contextEnds},
 		{CancelledTakeLeavesNothing, always, cancelledTakeLeavesNothing},
+		{AbandonedTakeLeavesNothing, always, abandonedTakeLeavesNothing},
 		{CancelledDropIsFinished, always, cancelledDropIsFinished},
 		{RevertInterrupted, always, revertInterrupted},
 	}
@@ -120,6 +122,26 @@ func cancelledTakeLeavesNothing(b *bench) {
 			return
 		}
 	}
+}
+
+// abandonedTakeLeavesNothing: what was taken is not wanted, since another disk failed.
+func abandonedTakeLeavesNothing(b *bench) {
+	s := b.disk("vda")
+	ref := s.plan("unwanted")
+	ready := s.prepare(ref)
+	b.must("take", ready.Take(b.Context()))
+	begin := time.Now()
+	err := ready.Close(cutAfter(b.Context(), 0))
+	if took := time.Since(begin); took > soon {
+		b.Errorf("letting go of what nobody wants took %s", took)
+	}
+	b.Logf("close of what nobody wants: %v", err)
+	s.follow("")
+	s.drop(ref)
+	s.wantObjects()
+	s.wantDisk()
+	_, err = b.Method.Stat(b.Context(), ref)
+	b.wantError("stat of what was abandoned and dropped", err, methods.ErrNotFound)
 }
 
 // takeIn takes a snapshot in a context that may end. Close still runs: the operation gives it a context of its own.

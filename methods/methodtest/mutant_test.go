@@ -27,6 +27,7 @@ type broken struct {
 	plan        func(context.Context, *mutant, methods.PlanRequest) (methods.Ref, error)
 	prepare     func(context.Context, *mutant, []methods.Ref) (methods.Prepared, error)
 	take        func(context.Context, *mutant, *readied) error
+	close       func(context.Context, *mutant, *readied) error
 	stat        func(context.Context, *mutant, methods.Ref) (methods.Info, error)
 	drop        func(context.Context, *mutant, methods.DropRequest) error
 	open        func(context.Context, *mutant, methods.Ref) (methods.Content, error)
@@ -83,6 +84,13 @@ func (r *readied) Take(ctx context.Context) error {
 		return r.mutant.broken.take(ctx, r.mutant, r)
 	}
 	return r.Prepared.Take(ctx)
+}
+
+func (r *readied) Close(ctx context.Context) error {
+	if r.mutant.broken.close != nil {
+		return r.mutant.broken.close(ctx, r.mutant, r)
+	}
+	return r.Prepared.Close(ctx)
 }
 
 func (m *mutant) Stat(ctx context.Context, ref methods.Ref) (methods.Info, error) {

@@ -264,6 +264,7 @@ func interruptMutants() []mutation {
 			}}},
 		{"a cancelled take leaves what drop does not remove", CancelledTakeLeavesNothing, broken{take: takeCutLeaves}},
 		{"a cancelled take writes to the disk", CancelledTakeLeavesNothing, broken{take: takeCutSpoils}},
+		{"what nobody wants stays", AbandonedTakeLeavesNothing, broken{close: closeCutLeaves}},
 		{"a cancelled drop is not finished by the next", CancelledDropIsFinished, broken{drop: dropCutForgets}},
 		{"a cancelled drop takes a neighbour with it", CancelledDropIsFinished, broken{drop: dropCutSpoils}},
 		{"a revert that stopped is taken for finished", RevertInterrupted, broken{revert: revertAgainNothing}},
@@ -277,6 +278,13 @@ func prepareOn(ctx context.Context, m *mutant, refs []methods.Ref) (methods.Prep
 
 func takeOn(ctx context.Context, _ *mutant, r *readied) error {
 	return r.Prepared.Take(context.WithoutCancel(ctx))
+}
+
+func closeCutLeaves(ctx context.Context, m *mutant, r *readied) error {
+	if ctx.Err() != nil {
+		m.leave(r.refs[0])
+	}
+	return r.Prepared.Close(ctx)
 }
 
 func takeCutLeaves(ctx context.Context, m *mutant, r *readied) error {
