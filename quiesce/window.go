@@ -76,7 +76,8 @@ func (w *window) run(ctx context.Context, freeze bool, act func(context.Context)
 // inside runs act within the hold's limit. An act that does not stop in time no longer holds the guest: it is let go
 // first and waited for then.
 func (w *window) inside(ctx context.Context, act func(context.Context) error) error {
-	held, cancel := context.WithTimeout(ctx, w.opts.HoldLimit)
+	over := fmt.Errorf("the limit of %s is over: %w", w.opts.HoldLimit, context.DeadlineExceeded)
+	held, cancel := context.WithTimeoutCause(ctx, w.opts.HoldLimit, over)
 	defer cancel()
 	done := make(chan outcome, 1)
 	go func() { done <- attempt(held, act) }()
@@ -85,7 +86,7 @@ func (w *window) inside(ctx context.Context, act func(context.Context) error) er
 		return o.result()
 	case <-held.Done():
 		released := w.release(ctx)
-		return errors.Join(fmt.Errorf("hold the guest: %w", held.Err()), released, (<-done).result())
+		return errors.Join(fmt.Errorf("hold the guest: %w", context.Cause(held)), released, (<-done).result())
 	}
 }
 
