@@ -28,11 +28,13 @@ type Method struct {
 	number   func(path string) (string, error)
 	// patience is how long a volume may stay open before that is in the way.
 	patience time.Duration
+	readers  readers
 }
 
 // New makes the method over whatever runs the LVM tools.
 func New(run command.Runner) *Method {
-	return &Method{run: run, dev: "/dev", sys: "/sys", number: deviceNumber, patience: 3 * time.Second}
+	return &Method{run: run, dev: "/dev", sys: "/sys", number: deviceNumber, patience: 3 * time.Second,
+		readers: readers{of: map[name]int{}}}
 }
 
 // Traits implements methods.Method.
@@ -41,6 +43,8 @@ func (m *Method) Traits() methods.Traits {
 		Name:      "lvm",
 		Summary:   "snapshots of logical volumes, thin or thick",
 		BelowQEMU: true,
+		// That of a thick volume; a thin one goes back at once.
+		TakeCost: methods.CostNothing, RevertCost: methods.CostChanged,
 	}
 }
 
@@ -113,8 +117,11 @@ func (m *Method) Source(_ context.Context, ref methods.Ref) (methods.BackupSourc
 	if err != nil {
 		return methods.BackupSource{}, err
 	}
-	path := m.path(t.snapshot)
-	return methods.BackupSource{XML: "<source dev='" + path + "'/>", URI: path, Format: "raw"}, nil
+	path, format := m.path(t.snapshot), "raw"
+	if ref.Disk.Format == "qcow2" {
+		format = "qcow2"
+	}
+	return methods.BackupSource{XML: "<source dev='" + path + "'/>", URI: path, Format: format}, nil
 }
 
 // path is where LVM puts the device of an active volume.
@@ -128,4 +135,7 @@ var (
 	_ methods.Preparer = (*Method)(nil)
 	_ methods.Reverter = (*Method)(nil)
 	_ methods.Keeper   = (*Method)(nil)
+	_ methods.Differ   = (*Method)(nil)
+	_ methods.Lister   = (*Method)(nil)
+	_ methods.Prober   = (*Method)(nil)
 )

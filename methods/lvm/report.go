@@ -11,7 +11,7 @@ import (
 // volumeFields are the columns of lvs that volume decodes.
 const volumeFields = "lv_name,lv_uuid,lv_size,lv_layout,lv_role,lv_attr,lv_active,lv_device_open," +
 	"lv_skip_activation,lv_autoactivation,lv_snapshot_invalid,lv_merging,origin,pool_lv,lv_tags," +
-	"data_percent,metadata_percent,vg_free,vg_extent_size"
+	"data_percent,metadata_percent,vg_free,vg_extent_size,thin_id"
 
 // volume is a logical volume as lvs reports it.
 type volume struct {
@@ -29,6 +29,7 @@ type volume struct {
 	Merging         flag    `json:"lv_merging"`
 	Origin          string  `json:"origin"`
 	Pool            string  `json:"pool_lv"`
+	ThinID          count   `json:"thin_id"`
 	Tags            words   `json:"lv_tags"`
 	DataPercent     percent `json:"data_percent"`
 	MetadataPercent percent `json:"metadata_percent"`

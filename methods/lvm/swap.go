@@ -34,9 +34,14 @@ import (
 // So K is never overwritten, and the present is never without a name. Nothing marks a revert as done, since
 // the guest may have written since the last one.
 
-func (r revert) fresh() name { return r.to.snapshot.sibling(r.to.snapshot.volume + "-new") }
+const (
+	freshSuffix = "-new"
+	oldSuffix   = "-old"
+)
 
-func (r revert) old() name { return r.to.snapshot.sibling(r.to.snapshot.volume + "-old") }
+func (r revert) fresh() name { return r.to.snapshot.sibling(r.to.snapshot.volume + freshSuffix) }
+
+func (r revert) old() name { return r.to.snapshot.sibling(r.to.snapshot.volume + oldSuffix) }
 
 func (r revert) checkSwap() error {
 	present, _ := r.present()

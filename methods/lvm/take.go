@@ -160,10 +160,16 @@ func tags(ref methods.Ref) []string {
 	if uuidPattern.MatchString(ref.Disk.Domain.UUID) {
 		list = append(list, "domsnap.domain="+ref.Disk.Domain.UUID)
 	}
+	if origin, err := parseName(ref.Origin); err == nil {
+		list = append(list, originTag(origin.volume))
+	}
 	return list
 }
 
 func snapshotTag(id string) string { return "domsnap.snapshot=" + id }
+
+// originTag names the volume that the snapshot is of.
+func originTag(volume string) string { return "domsnap.origin=" + volume }
 
 // flagged puts the flag before each value that may be an argument.
 func flagged(flag string, values []string) []string {

@@ -30,7 +30,11 @@ func (m *Method) Check(context.Context) error {
 }
 
 func missingTool(program string) error {
-	return methods.Unsupportedf("the program %s is missing: install the package lvm2", program)
+	pack := "lvm2"
+	if program == thinDelta {
+		pack = "thin-provisioning-tools"
+	}
+	return methods.Unsupportedf("the program %s is missing: install the package %s", program, pack)
 }
 
 // ask runs a tool that only reads.
