@@ -5,6 +5,7 @@ package suite
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"github.com/domsnap/domsnap/integration/lab"
@@ -25,7 +26,7 @@ type stage struct {
 
 // fixtures gives each check a method and the disks.
 func (s stage) fixtures(m methods.Method) func(t methodtest.T) methodtest.Fixture {
-	return func(t methodtest.T) methodtest.Fixture {
+	return func(methodtest.T) methodtest.Fixture {
 		d := &disks{stage: s, of: map[string]*lab.Domain{}}
 		return methodtest.Fixture{
 			Method: m, Disks: image.Access{}, NewDisk: d.newDisk, Present: d.present, Objects: s.objects, Grow: grow,
@@ -120,11 +121,6 @@ func fill(ctx context.Context, disk methods.Disk, content []byte) error {
 	if err != nil {
 		return err
 	}
-	if _, err = d.WriteAt(content, 0); err == nil {
-		err = d.Sync()
-	}
-	if closeErr := d.Close(); err == nil {
-		err = closeErr
-	}
-	return err
+	_, err = d.WriteAt(content, 0)
+	return errors.Join(err, d.Sync(), d.Close())
 }
