@@ -12,7 +12,6 @@ import (
 	"github.com/domsnap/domsnap/methods/engine"
 	"github.com/domsnap/domsnap/methods/image"
 	"github.com/domsnap/domsnap/methods/methodtest"
-	"github.com/domsnap/domsnap/xmlspec"
 )
 
 // The environment variables that name an engine, the file with a <diskSnapshot> element for it, and the program that
@@ -92,13 +91,4 @@ func loadSpec(t *testing.T, path string) methods.Spec {
 		t.Fatal(err)
 	}
 	return parseSpec(t, string(text))
-}
-
-func parseSpec(t methodtest.T, text string) methods.Spec {
-	t.Helper()
-	spec, err := xmlspec.ParseMethodSpec([]byte(text))
-	if err != nil {
-		t.Fatalf("parse the descriptor: %v", err)
-	}
-	return spec
 }

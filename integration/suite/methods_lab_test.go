@@ -23,37 +23,42 @@ var four = []string{"vda", "vdb", "vdc", "vdd"}
 func TestQemu(t *testing.T) {
 	m := qemu.New(connect(t), command.Host{})
 	for name, kind := range map[string]lab.Kind{"qemu external, qcow2": lab.QcowFile, "qemu external, raw": lab.RawFile} {
-		run(t, name, stage{kind, four, layersOf}, m)
+		run(t, name, stage{kind: kind, together: four, objects: layersOf}, m)
 	}
 }
 
 func TestQemuInternal(t *testing.T) {
 	m := qemu.NewInternal(connect(t), command.Host{})
-	run(t, "qemu internal", stage{lab.QcowFile, four, insideOf}, m)
+	run(t, "qemu internal", stage{kind: lab.QcowFile, together: four, objects: insideOf}, m)
 }
 
-func TestLVM(t *testing.T) {
-	for name, kind := range map[string]lab.Kind{"lvm thick": lab.ThickLV, "lvm thin": lab.ThinLV} {
-		run(t, name, stage{kind, nil, volumesOf}, lvm.New(command.Host{}))
-	}
+// roomy lets a thick snapshot keep all of its disk.
+const roomy = "<diskSnapshot><size percent='100'/></diskSnapshot>"
+
+func TestLVMThick(t *testing.T) {
+	run(t, "lvm thick", stage{kind: lab.ThickLV, objects: volumesOf, spec: roomy}, lvm.New(command.Host{}))
+}
+
+func TestLVMThin(t *testing.T) {
+	run(t, "lvm thin", stage{kind: lab.ThinLV, objects: volumesOf}, lvm.New(command.Host{}))
 }
 
 func TestBtrfs(t *testing.T) {
 	for name, kind := range map[string]lab.Kind{"btrfs, own subvolume": lab.BtrfsSubvol, "btrfs, shared": lab.BtrfsFile} {
-		run(t, name, stage{kind, nil, storedOf}, btrfs.New())
+		run(t, name, stage{kind: kind, objects: storedOf}, btrfs.New())
 	}
-	run(t, "reflink, XFS", stage{lab.XFSFile, nil, storedOf}, btrfs.NewReflink())
+	run(t, "reflink, XFS", stage{kind: lab.XFSFile, objects: storedOf}, btrfs.NewReflink())
 }
 
 func TestRBD(t *testing.T) {
-	run(t, "rbd", stage{lab.RBD, nil, snapsOf}, rbd.New())
+	run(t, "rbd", stage{kind: lab.RBD, objects: snapsOf}, rbd.New())
 }
 
 func TestCopy(t *testing.T) {
 	host := connect(t)
 	for name, kind := range map[string]lab.Kind{"copy, raw": lab.RawFile, "copy, qcow2": lab.QcowFile} {
 		m := fullcopy.New(fullcopy.Config{Hypervisor: host, Run: command.Host{}, Dir: t.TempDir()})
-		run(t, name, stage{kind, nil, copiesOf}, m)
+		run(t, name, stage{kind: kind, objects: copiesOf}, m)
 	}
 }
 

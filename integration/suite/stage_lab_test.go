@@ -22,15 +22,21 @@ type stage struct {
 	together []string
 	// objects lists what there is for snapshots of a disk.
 	objects func(t methodtest.T, disk methods.Disk) []string
+	// spec is the body of <diskSnapshot>.
+	spec string
 }
 
 // fixtures gives each check a method and the disks.
 func (s stage) fixtures(m methods.Method) func(t methodtest.T) methodtest.Fixture {
-	return func(methodtest.T) methodtest.Fixture {
+	return func(t methodtest.T) methodtest.Fixture {
 		d := &disks{stage: s, of: map[string]*lab.Domain{}}
-		return methodtest.Fixture{
+		f := methodtest.Fixture{
 			Method: m, Disks: image.Access{}, NewDisk: d.newDisk, Present: d.present, Objects: s.objects, Grow: grow,
 		}
+		if s.spec != "" {
+			f.Spec = parseSpec(t, s.spec)
+		}
+		return f
 	}
 }
 
