@@ -47,6 +47,8 @@ type fakeVolume struct {
 	open, invalid, merging bool
 	layout                 string
 	data, metadata         string
+	// id is the number in the pool.
+	id string
 }
 
 func newFake(t *testing.T) (*fakeLVM, *Method) {
@@ -199,7 +201,9 @@ func (f *fakeLVM) set(flags map[string][]string, volume string) error {
 		return fmt.Errorf("%s not found", volume)
 	}
 	if a := flags["--activate"]; a != nil {
-		v.active = a[0] == "y"
+		if err := v.activate(a[0] == "y", flags["--ignoreactivationskip"] != nil); err != nil {
+			return err
+		}
 	}
 	if k := flags["--setactivationskip"]; k != nil {
 		v.skip = k[0] == "y"
@@ -219,6 +223,17 @@ func (f *fakeLVM) set(flags map[string][]string, volume string) error {
 			v.tags = append(v.tags, tag)
 		}
 	}
+	return nil
+}
+
+func (v *fakeVolume) activate(active, despiteSkip bool) error {
+	if active && v.skip && !despiteSkip {
+		return nil
+	}
+	if !active && v.open {
+		return errors.New("in use")
+	}
+	v.active = active
 	return nil
 }
 
@@ -249,6 +264,7 @@ func (f *fakeLVM) row(n string, v *fakeVolume) map[string]string {
 		"lv_skip_activation": bit(v.skip), "lv_autoactivation": bit(v.auto), "lv_snapshot_invalid": bit(v.invalid),
 		"lv_merging": "0", "origin": v.origin, "pool_lv": v.pool, "lv_tags": strings.Join(v.tags, ","),
 		"data_percent": v.data, "metadata_percent": v.metadata, "vg_free": strconv.FormatInt(f.free, 10), "vg_extent_size": "4194304",
+		"thin_id": v.id,
 	}
 }
 
