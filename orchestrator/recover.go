@@ -230,25 +230,3 @@ func (r *reversion) resume(i *journal.Intent) error {
 	}
 	return nil
 }
-
-// completeSafety takes what is missing of the safety snapshot. A part that is there was taken before the disk was
-// touched.
-func (r *reversion) completeSafety(ctx context.Context) error {
-	for _, d := range r.disks {
-		if d.keep == nil || d.moving {
-			continue
-		}
-		_, err := d.method.Stat(ctx, *d.keep)
-		if errors.Is(err, methods.ErrNotFound) {
-			// What was prepared and not taken stands in the way of another attempt.
-			err = d.method.Drop(ctx, methods.DropRequest{Ref: *d.keep, Disk: d.req.Disk, Others: r.others(*d.keep)})
-			if err == nil {
-				err = d.method.Take(ctx, *d.keep)
-			}
-		}
-		if err != nil {
-			return fmt.Errorf("keep the present of disk %s: %w", d.req.Disk.Target, err)
-		}
-	}
-	return r.follow(ctx)
-}

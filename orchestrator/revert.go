@@ -246,25 +246,6 @@ func (r *reversion) powerOff(ctx context.Context) error {
 	return errors.Join(err, r.refresh(context.WithoutCancel(ctx)))
 }
 
-func (r *reversion) planSafety(ctx context.Context) error {
-	if r.opts.NoSafety {
-		return nil
-	}
-	r.safety = newID()
-	for _, d := range r.disks {
-		req := methods.PlanRequest{Disk: d.req.Disk, ID: r.safety, Like: &d.req.To}
-		ref, moving, err := methods.PlanSafety(ctx, d.method, d.req.How, req)
-		if err != nil {
-			return refuse("do what the message asks for, or use --no-safety", "keep the present of disk %s: %w", d.req.Disk.Target, err)
-		}
-		d.keep, d.moving = &ref, moving
-		if moving {
-			d.req.Keep = &ref
-		}
-	}
-	return nil
-}
-
 // restore brings the domain back to the state it had, after an error that changed nothing.
 func (r *reversion) restore(ctx context.Context) error {
 	if r.before == Shutoff || r.desc.State != Shutoff {
@@ -290,52 +271,6 @@ func (r *reversion) intent() journal.Intent {
 		}
 	}
 	return i
-}
-
-// takeSafety takes the present of the disks whose revert does not keep it by itself.
-func (r *reversion) takeSafety(ctx context.Context) error {
-	for _, d := range r.disks {
-		if d.keep == nil || d.moving {
-			continue
-		}
-		err := r.runner.run(ctx, step{
-			name: "keep the present of " + d.req.Disk.Target,
-			do:   func(ctx context.Context) error { return d.method.Take(ctx, *d.keep) },
-			undo: func(ctx context.Context) error {
-				return d.method.Drop(ctx, methods.DropRequest{Ref: *d.keep, Disk: d.req.Disk, Others: r.others(*d.keep)})
-			},
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return r.follow(ctx)
-}
-
-// follow finds the disks that their safety snapshot has put onto another source: that is what is reverted.
-func (r *reversion) follow(ctx context.Context) error {
-	moved := slices.ContainsFunc(r.disks, (*revertingDisk).moved)
-	if !moved {
-		return nil
-	}
-	if err := r.refresh(ctx); err != nil {
-		return err
-	}
-	for _, d := range r.disks {
-		if !d.moved() {
-			continue
-		}
-		disk, err := r.present(ctx, d.req.Disk.Target)
-		if err != nil {
-			return err
-		}
-		d.req.Disk = disk
-	}
-	return nil
-}
-
-func (d *revertingDisk) moved() bool {
-	return d.keep != nil && !d.moving && d.method.Traits().MovesSource
 }
 
 // giveUp undoes what came before the point of no return.
@@ -413,15 +348,4 @@ func (r *reversion) recordRevert() {
 	for _, d := range r.disks {
 		r.lineage.Stray(d.req.Disk.Target, r.to.ID)
 	}
-}
-
-func (r *reversion) safetyRecord() xmlspec.LineageSnapshot {
-	s := xmlspec.LineageSnapshot{
-		ID: r.safety, Name: "safety-" + r.safety, Parent: r.lineage.Current, Created: r.begun.Unix(),
-		Description: fmt.Sprintf("before the revert to %s", r.to.Name), Safety: true, Level: "offline",
-	}
-	for _, d := range r.disks {
-		s.Disks = append(s.Disks, toRecord(*d.keep))
-	}
-	return s
 }
