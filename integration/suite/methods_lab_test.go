@@ -40,7 +40,7 @@ func TestLVMThick(t *testing.T) {
 }
 
 func TestLVMThin(t *testing.T) {
-	run(t, "lvm thin", stage{kind: lab.ThinLV, objects: volumesOf}, lvm.New(command.Host{}))
+	run(t, "lvm thin", stage{kind: lab.ThinLV, objects: volumesOf, source: activated}, lvm.New(command.Host{}))
 }
 
 func TestBtrfs(t *testing.T) {

@@ -22,6 +22,8 @@ type stage struct {
 	together []string
 	// objects lists what there is for snapshots of a disk.
 	objects func(t methodtest.T, disk methods.Disk) []string
+	// source reads a backup source; nil for what can be opened as it is.
+	source func(context.Context, methods.BackupSource) (methods.Content, error)
 	// spec is the body of <diskSnapshot>.
 	spec string
 }
@@ -31,7 +33,7 @@ func (s stage) fixtures(m methods.Method) func(t methodtest.T) methodtest.Fixtur
 	return func(t methodtest.T) methodtest.Fixture {
 		d := &disks{stage: s, of: map[string]*lab.Domain{}}
 		f := methodtest.Fixture{
-			Method: m, Disks: image.Access{}, NewDisk: d.newDisk, Present: d.present, Objects: s.objects, Grow: grow,
+			Method: m, Disks: image.Access{}, NewDisk: d.newDisk, Present: d.present, Objects: s.objects, OpenSource: s.source, Grow: grow,
 		}
 		if s.spec != "" {
 			f.Spec = parseSpec(t, s.spec)
