@@ -102,6 +102,8 @@ func (t target) sound(g group) (volume, error) {
 		return v, fmt.Errorf("check snapshot %s: it is a %s volume: %w", t.snapshot, modeOf(v), methods.ErrBroken)
 	case t.thin:
 		return v, nil
+	case v.Origin == "" && v.Tags.has(snapshotTag(t.id)):
+		return v, fmt.Errorf("check snapshot %s: it is prepared and was not taken: %w", t.snapshot, methods.ErrNotFound)
 	case v.Origin != t.origin.volume || !v.thickSnapshot():
 		return v, fmt.Errorf("check snapshot %s: it is not a snapshot of %s: %w", t.snapshot, t.origin, methods.ErrBroken)
 	case v.overflowed():

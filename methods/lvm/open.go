@@ -39,7 +39,7 @@ func openContent(ctx context.Context, path string, ref methods.Ref) (methods.Con
 	}
 	size, err := f.Seek(0, io.SeekEnd)
 	if err == nil && size < ref.Size {
-		err = fmt.Errorf("it has %d bytes of %d: %w", size, ref.Size, methods.ErrBroken)
+		err = methods.Blockedf("it has %d bytes, and was taken of %d", size, ref.Size)
 	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())

@@ -97,8 +97,8 @@ func TestOpenRefuses(t *testing.T) {
 	}{
 		"gone":    {func(_ *testing.T, f *fakeLVM) { delete(f.volumes, "ds-first-vda") }, methods.ErrNotFound},
 		"invalid": {func(_ *testing.T, f *fakeLVM) { f.volumes["ds-first-vda"].invalid = true }, methods.ErrBroken},
-		"half":    {func(_ *testing.T, f *fakeLVM) { f.volumes["ds-first-vda"].origin = "" }, methods.ErrBroken},
-		"short":   {func(t *testing.T, f *fakeLVM) { f.device(t, "vg/ds-first-vda", make([]byte, 4096)) }, methods.ErrBroken},
+		"half":    {func(_ *testing.T, f *fakeLVM) { f.volumes["ds-first-vda"].origin = "" }, methods.ErrNotFound},
+		"short":   {func(t *testing.T, f *fakeLVM) { f.device(t, "vg/ds-first-vda", make([]byte, 4096)) }, methods.ErrBlocked},
 	} {
 		f, m, ref := openCase(t, "thick")
 		c.set(t, f)

@@ -45,6 +45,9 @@ func (m *Method) Revert(ctx context.Context, req methods.RevertRequest) (methods
 
 // readRevert does the checks that both modes share.
 func (m *Method) readRevert(ctx context.Context, req methods.RevertRequest) (revert, error) {
+	if req.Disk.Domain.Active {
+		return revert{}, &methods.Blocked{What: fmt.Sprintf("domain %s is active", req.Disk.Domain.Name), Hint: "shut it down first"}
+	}
 	to, err := parseRef(req.To)
 	if err != nil {
 		return revert{}, err

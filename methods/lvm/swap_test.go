@@ -202,6 +202,7 @@ func TestCheckRevertBlockers(t *testing.T) {
 		want error
 	}{
 		"open":     {func(f *fakeLVM, _ *methods.RevertRequest) { f.volumes["thin"].open = true }, methods.ErrBlocked},
+		"active":   {func(_ *fakeLVM, r *methods.RevertRequest) { r.Disk.Domain.Active = true }, methods.ErrBlocked},
 		"resized":  {func(f *fakeLVM, _ *methods.RevertRequest) { f.volumes["thin"].size++ }, methods.ErrBlocked},
 		"merging":  {func(f *fakeLVM, _ *methods.RevertRequest) { f.volumes["thin"].merging = true }, methods.ErrBlocked},
 		"no disk":  {func(f *fakeLVM, _ *methods.RevertRequest) { delete(f.volumes, "thin") }, methods.ErrNotFound},
