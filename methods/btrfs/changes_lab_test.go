@@ -5,7 +5,6 @@ package btrfs
 import (
 	"bytes"
 	"context"
-	"errors"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -352,9 +351,7 @@ func qcow2IsRead(t *testing.T, r *rig) {
 	run(t, "qemu-io", "-f", "qcow2", "-c", "write -P 8 1M 1M", r.path())
 	_, err = r.changes(ref, nil)
 	wantError(t, err, methods.ErrUnsupported)
-	if _, err := r.method.Open(t.Context(), ref); errors.Is(err, methods.ErrUnsupported) {
-		t.Logf("read qcow2: %v", err)
-	} else if got := r.read(t, ref); !bytes.Equal(got, slices.Concat(make([]byte, 1<<20), text(7, 1<<20), make([]byte, 6<<20))) {
+	if got := r.read(t, ref); !bytes.Equal(got, slices.Concat(make([]byte, 1<<20), text(7, 1<<20), make([]byte, 6<<20))) {
 		t.Errorf("the snapshot reads as something else: %d bytes", len(got))
 	}
 	r.drop(t, ref)
