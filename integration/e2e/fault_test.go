@@ -82,9 +82,10 @@ exec $REAL "$@"`)
 	}
 }
 
-// poolGone: the rbd pool goes after the plan.
+// poolGone: the rbd pool goes after the plan. A connection that is still open to it would not notice its other name.
 func (m *machine) poolGone() {
 	m.p.shim("lvcreate", `ceph osd pool rename rbd gone >/dev/null 2>&1
+sleep 6
 exec $REAL "$@"`)
 	m.p.fails(1, "snapshot-create-as", m.Name(), "s1", "--quiesce", "require")
 	tool(m.t, "ceph", "osd", "pool", "rename", "gone", "rbd")
