@@ -19,7 +19,7 @@ SUITEDIR := $(CURDIR)/build/suite
 BUILD_PACKAGES := gcc libc6-dev pkg-config git libvirt-dev librbd-dev librados-dev libxml2-utils qemu-utils shellcheck
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build build-trixie lab lint unit lab-tests suite-table method-test test demo bench fmt install clean
+.PHONY: help deps build build-trixie lab lint unit fuzz lab-tests suite-table method-test test demo bench fmt install clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,10 +46,13 @@ $(LINT):
 
 lint: $(LINT) ## check the code, and that no layer points back
 	$(LINT) run --build-tags lab,$(TAGS)
-	shellcheck -x integration/deps integration/lab-tests $(LAB) integration/lab/lib/*.sh
+	shellcheck -x integration/deps integration/fuzz integration/lab-tests $(LAB) integration/lab/lib/*.sh
 
 unit: ## test without root, libvirt daemon or lab
 	$(GO) test -race ./...
+
+fuzz: ## give every fuzzer INPUTS inputs (a million)
+	integration/fuzz $(or $(INPUTS),1000000)
 
 $(LABDIR): build FORCE
 	@rm -rf $(LABDIR) $(SUITEDIR) && mkdir -p $(LABDIR) $(SUITEDIR)
@@ -67,7 +70,11 @@ method-test: ## check an engine: ENGINE=program [SPEC=file with <diskSnapshot>] 
 	DOMSNAP_TEST_ENGINE=$(abspath $(ENGINE)) DOMSNAP_TEST_SPEC=$(abspath $(SPEC)) DOMSNAP_TEST_DISK=$(abspath $(DISK)) \
 		$(GO) test -count=1 -v -run TestEngine ./integration/suite
 
-test: deps lint unit build-trixie lab-tests suite-table ## test everything
+test: deps lint unit short-fuzz build-trixie lab-tests suite-table ## test everything
+
+.PHONY: short-fuzz
+short-fuzz:
+	integration/fuzz 5000
 
 demo: lab build ## the main job on a running guest, with commentary
 	$(GO) build -o build/lab/demo ./integration/demo

@@ -52,17 +52,16 @@ func parseInfo(out []byte) (size, error) {
 	if err := json.Unmarshal(out, &chain); err != nil {
 		return size{}, fmt.Errorf("read what %s says: %w", qemuImg, err)
 	}
-	if len(chain) == 0 {
-		return size{}, fmt.Errorf("read what %s says: there is no image", qemuImg)
+	if len(chain) == 0 || chain[0].Capacity < 0 {
+		return size{}, fmt.Errorf("read what %s says: there is no image of a size", qemuImg)
 	}
 	s := size{capacity: chain[0].Capacity}
 	for _, layer := range chain {
-		if layer.Allocated == nil || *layer.Allocated == 0 {
+		if layer.Allocated == nil || *layer.Allocated <= 0 {
 			return size{s.capacity, s.capacity}, nil
 		}
-		s.needed += *layer.Allocated
+		s.needed += min(*layer.Allocated, s.capacity-s.needed)
 	}
-	s.needed = min(s.needed, s.capacity)
 	return s, nil
 }
 

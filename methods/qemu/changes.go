@@ -74,17 +74,22 @@ func (i images) allocatedAbove(ctx context.Context, chain []layer, path string) 
 	if depth == 0 {
 		return nil, nil
 	}
-	mapped, err := i.mapped(ctx, chain[0].Image)
+	mapped, err := i.mapped(ctx, chain[0])
 	if err != nil {
 		return nil, err
 	}
-	var above []methods.Extent
+	return above(mapped, depth), nil
+}
+
+// above are the extents that come from images so many steps down, or less.
+func above(mapped []mappedExtent, depth int) []methods.Extent {
+	var found []methods.Extent
 	for _, e := range mapped {
 		if e.Depth < depth {
-			above = append(above, methods.Extent{Offset: e.Start, Length: e.Length})
+			found = append(found, methods.Extent{Offset: e.Start, Length: e.Length})
 		}
 	}
-	return above, nil
+	return found
 }
 
 // mappedExtent is what is read of qemu-img map: Depth is how many images down the first one is that says what the
@@ -96,7 +101,7 @@ type mappedExtent struct {
 }
 
 // mapped reads which image of a chain each extent comes from; the images may be in use.
-func (i images) mapped(ctx context.Context, img Image) ([]mappedExtent, error) {
+func (i images) mapped(ctx context.Context, img layer) ([]mappedExtent, error) {
 	path, err := safePath(img.Path)
 	if err != nil {
 		return nil, err
@@ -105,9 +110,23 @@ func (i images) mapped(ctx context.Context, img Image) ([]mappedExtent, error) {
 	if err != nil {
 		return nil, fmt.Errorf("map %s: %w", img.Path, err)
 	}
+	mapped, err := parseMap(out, img.Size)
+	if err != nil {
+		return nil, fmt.Errorf("read map of %s: %w", img.Path, err)
+	}
+	return mapped, nil
+}
+
+// parseMap wants extents of the image, of size bytes, and nothing else.
+func parseMap(out []byte, size int64) ([]mappedExtent, error) {
 	var mapped []mappedExtent
 	if err := json.Unmarshal(out, &mapped); err != nil {
-		return nil, fmt.Errorf("read map of %s: %w", img.Path, err)
+		return nil, err
+	}
+	for _, e := range mapped {
+		if e.Start < 0 || e.Length <= 0 || e.Start > size-e.Length || e.Depth < 0 {
+			return nil, fmt.Errorf("%+v is not in an image of %d bytes", e, size)
+		}
 	}
 	return mapped, nil
 }

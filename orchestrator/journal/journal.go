@@ -91,16 +91,24 @@ func (j Journal) Pending(uuid string) (*Intent, error) {
 	if err != nil {
 		return nil, err
 	}
-	var e envelope
-	if err := json.Unmarshal(text, &e); err != nil {
+	i, err := decode(text)
+	if err != nil {
 		return nil, fmt.Errorf("read journal %s: %w", j.path(uuid), err)
 	}
+	return i, nil
+}
+
+func decode(text []byte) (*Intent, error) {
+	var e envelope
+	if err := json.Unmarshal(text, &e); err != nil {
+		return nil, err
+	}
 	if digest(e.Intent) != e.SHA256 {
-		return nil, fmt.Errorf("read journal %s: checksum differs", j.path(uuid))
+		return nil, errors.New("checksum differs")
 	}
 	var i Intent
 	if err := json.Unmarshal(e.Intent, &i); err != nil {
-		return nil, fmt.Errorf("read journal %s: %w", j.path(uuid), err)
+		return nil, err
 	}
 	return &i, nil
 }

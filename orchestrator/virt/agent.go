@@ -44,9 +44,7 @@ func (d *Domain) Frozen(ctx context.Context) (bool, error) {
 
 // CoveredDisks implements orchestrator.Domain.
 func (d *Domain) CoveredDisks(ctx context.Context) (int, error) {
-	var filesystems []struct {
-		Disk []diskAddress `json:"disk"`
-	}
+	var filesystems []filesystem
 	if err := d.agent(ctx, "guest-get-fsinfo", &filesystems); err != nil {
 		return 0, err
 	}
@@ -57,6 +55,11 @@ func (d *Domain) CoveredDisks(ctx context.Context) (int, error) {
 		}
 	}
 	return len(covered), nil
+}
+
+// filesystem is one of the guest's.
+type filesystem struct {
+	Disk []diskAddress `json:"disk"`
 }
 
 // diskAddress is where the guest has a disk: two partitions of one disk have the same.

@@ -1,0 +1,43 @@
+package nbd
+
+import (
+	"bytes"
+	"encoding/binary"
+	"net"
+	"testing"
+)
+
+// deaf is a server that has said everything beforehand.
+type deaf struct {
+	net.Conn
+	says *bytes.Reader
+}
+
+func (d deaf) Read(p []byte) (int, error)  { return d.says.Read(p) }
+func (d deaf) Write(p []byte) (int, error) { return len(p), nil }
+func (d deaf) Close() error                { return nil }
+
+// FuzzServer reads from a server that says anything: an answer, or an error, and never more than was asked for.
+func FuzzServer(f *testing.F) {
+	var good bytes.Buffer
+	for _, part := range []any{
+		uint64(serverMagic), uint64(optionMagic), uint16(flagFixedNewstyle | flagNoZeroes), uint64(1 << 20), uint16(0),
+		uint32(replyMagic), uint32(0), uint64(1), make([]byte, 512),
+	} {
+		if err := binary.Write(&good, binary.BigEndian, part); err != nil {
+			f.Fatal(err)
+		}
+	}
+	f.Add(good.Bytes(), int64(0))
+	f.Add(good.Bytes()[:40], int64(1<<20))
+	f.Fuzz(func(t *testing.T, says []byte, offset int64) {
+		c, err := Open(deaf{says: bytes.NewReader(says)})
+		if err != nil {
+			return
+		}
+		n, err := c.ReadAt(make([]byte, 512), offset)
+		if n < 0 || n > 512 || n < 512 && err == nil {
+			t.Errorf("%d bytes, %v", n, err)
+		}
+	})
+}

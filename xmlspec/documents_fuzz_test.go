@@ -1,0 +1,57 @@
+package xmlspec
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// FuzzParseDomain reads the XML of a domain, which anybody may have defined.
+func FuzzParseDomain(f *testing.F) {
+	f.Add("<domain type='kvm'><name>web1</name><uuid>6f1d2c3b-0000-4000-8000-000000000001</uuid><devices>" +
+		"<disk type='file' device='disk'><driver name='qemu' type='qcow2' cache='none'/><source file='/a'/><target dev='vda'/></disk>" +
+		"<disk type='network'><source protocol='rbd' name='p/i'><host name='h' port='1'/></source><target dev='vdb'/></disk></devices></domain>")
+	f.Add("<domain><devices><disk type='volume'><source pool='p' volume='v'/></disk><disk type='block'/></devices></domain>")
+	f.Fuzz(func(t *testing.T, text string) {
+		if d, err := ParseDomain(text); (d == nil) == (err == nil) {
+			t.Errorf("%+v, %v", d, err)
+		}
+	})
+}
+
+// FuzzParseLineage reads a domain's metadata: what was read and is written reads the same.
+func FuzzParseLineage(f *testing.F) {
+	f.Add("")
+	f.Add("<lineage xmlns='" + LineageNamespace + "' current='sone'><layout level='crash'><disk target='vda' method='m' origin='o' name='{id}'/></layout>" +
+		"<s id='sone' name='one' time='5' layout='0'/><s id='stwo' name='two' parent='sone' time='6' layout='0'><skipped>vdb</skipped></s></lineage>")
+	f.Fuzz(func(t *testing.T, text string) {
+		first, err := ParseLineage(text)
+		if err != nil || strings.ContainsRune(text, '\uFFFD') {
+			return
+		}
+		written, err := first.Marshal()
+		if err != nil {
+			t.Fatal(err)
+		}
+		second, err := ParseLineage(written)
+		if err != nil {
+			t.Fatalf("read what was written: %v in %s", err, written)
+		}
+		if diff := cmp.Diff(first.Snapshots, second.Snapshots); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+// FuzzParseDiskSpec reads an argument of the command line.
+func FuzzParseDiskSpec(f *testing.F) {
+	for _, text := range []string{"vda", "vda,snapshot=no", "vdb,method=lvm,size.percent=20", "vda,a.b.c=d", "vda,file=/a,,b"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if d, err := ParseDiskSpec(text); err == nil && d.Target == "" {
+			t.Errorf("%q names no disk: %+v", text, d)
+		}
+	})
+}
