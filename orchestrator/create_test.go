@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -337,5 +338,22 @@ func TestWhatIsNotWantedIsClosedAsSuch(t *testing.T) {
 	wantError(t, err, orchestrator.ErrFailed, errPlanned)
 	if diff := cmp.Diff([]bool{false, true}, ended); diff != "" {
 		t.Errorf("the context of Close had ended: %s", diff)
+	}
+}
+
+func TestNobodyIsToldAnythingInTheWindow(t *testing.T) {
+	r := newRig(t)
+	told := 0
+	r.listen = func(e orchestrator.Event) {
+		if r.guest.Held() {
+			t.Errorf("%+v is told while the guest is held", e)
+		}
+		if strings.HasPrefix(e.Step, "take ") && e.Done {
+			told++
+		}
+	}
+	r.take("one")
+	if told != 2 {
+		t.Errorf("%d takes were told of, want 2", told)
 	}
 }

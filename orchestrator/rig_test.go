@@ -38,6 +38,8 @@ type rig struct {
 	orphans []string
 	// steps are what was done, in order.
 	steps []string
+	// listen is told what is done, besides.
+	listen func(orchestrator.Event)
 	clock time.Time
 }
 
@@ -80,6 +82,9 @@ func (r *rig) orchestrator(set methods.Set) *orchestrator.Orchestrator {
 func (r *rig) watch(e orchestrator.Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.listen != nil {
+		r.listen(e)
+	}
 	if e.Done {
 		r.steps = append(r.steps, e.Step)
 	}

@@ -70,6 +70,23 @@ func (r *runner) together(ctx context.Context, steps []step) error {
 	return errors.Join(errs...)
 }
 
+// hush keeps what there is to tell until the function that it returns is called: whoever listens, on a slow terminal
+// perhaps, must not hold up what is done meanwhile.
+func (r *runner) hush() (tell func()) {
+	listener, kept := r.watch, []Event(nil)
+	r.watch = func(e Event) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		kept = append(kept, e)
+	}
+	return func() {
+		r.watch = listener
+		for _, e := range kept {
+			listener(e)
+		}
+	}
+}
+
 func (r *runner) one(ctx context.Context, s step) error {
 	if err := ctx.Err(); err != nil {
 		return err

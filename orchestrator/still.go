@@ -38,6 +38,7 @@ func (c *creation) hold(ctx context.Context) (err error) {
 		Policy: c.opts.Quiesce, NoPause: c.opts.NoPause, AlsoPause: alsoPause,
 		FreezeTimeout: c.opts.FreezeTimeout, Guardian: guardian,
 	}
+	defer c.runner.hush()()
 	taken := false
 	c.report, err = quiesce.Within(ctx, c.domain, options, func(ctx context.Context) error {
 		err := c.takeAll(ctx)
