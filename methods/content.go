@@ -3,6 +3,7 @@ package methods
 import (
 	"context"
 	"io"
+	"math"
 )
 
 // Content is what a disk or a snapshot holds, as the guest sees it. Reading side by side is allowed.
@@ -35,6 +36,17 @@ type Extent struct {
 
 // End is the first byte after it.
 func (e Extent) End() int64 { return e.Offset + e.Length }
+
+// Whole is all of a disk, however big that is.
+func Whole() []Extent { return []Extent{{Length: math.MaxInt64}} }
+
+// within ends Whole where the disk does.
+func within(extents []Extent, size int64) []Extent {
+	if len(extents) == 1 && extents[0] == Whole()[0] {
+		return []Extent{{Length: size}}
+	}
+	return extents
+}
 
 // TotalLength is the sum of all lengths.
 func TotalLength(extents []Extent) int64 {

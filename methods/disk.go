@@ -113,7 +113,7 @@ type Ref struct {
 	Active string `json:"active,omitempty"`
 	// Reserve is the room to set aside for changes, in bytes; 0 where the storage needs none.
 	Reserve int64 `json:"reserve,omitempty"`
-	// Size is the disk's capacity in bytes.
+	// Size is the disk's capacity in bytes; below an image format it may be that of the volume or the file.
 	Size int64 `json:"size"`
 	// Lock names what is held while the act runs; acts with the same lock run one after the other. Empty is
 	// a lock of its own.

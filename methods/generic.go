@@ -30,13 +30,12 @@ func checkGeneric(ctx context.Context, m Method, req RevertRequest) (How, error)
 
 // changed lists what has to be looked at for a revert: what the storage says differs, or everything.
 func changed(ctx context.Context, m Method, req RevertRequest) ([]Extent, How, error) {
-	everything := []Extent{{0, req.To.Size}}
 	if req.How == HowCompare {
-		return everything, HowCompare, nil
+		return Whole(), HowCompare, nil
 	}
 	extents, err := Changes(ctx, m, ChangesRequest{From: req.To, Disk: req.Disk})
 	if errors.Is(err, ErrUnsupported) {
-		return everything, HowCompare, nil
+		return Whole(), HowCompare, nil
 	}
 	return extents, HowChangedExtents, err
 }
@@ -59,15 +58,15 @@ func revertGenerically(ctx context.Context, m Method, req RevertRequest) (_ Reve
 	return Reverted{How: how, BytesWritten: p.written}, err
 }
 
-// Verify reads the extents of the disk and of the snapshot, and fails with ErrDiffers where they
-// are not the same. The domain is off.
-func Verify(ctx context.Context, m Method, req RevertRequest, extents []Extent) (err error) {
+// Verify reads the extents of the disk and of the snapshot, says how many bytes that were, and fails with ErrDiffers
+// where they are not the same. The domain is off.
+func Verify(ctx context.Context, m Method, req RevertRequest, extents []Extent) (read int64, err error) {
 	p, err := openPair(ctx, m, req)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer func() { err = errors.Join(err, p.close()) }()
-	return p.eachBlock(ctx, extents, req.Progress, func(e Extent, want, got []byte) error {
+	return TotalLength(within(extents, p.disk.Size())), p.eachBlock(ctx, extents, req.Progress, func(e Extent, want, got []byte) error {
 		if !bytes.Equal(want, got) {
 			return fmt.Errorf("verify %d bytes at %d: disk and snapshot: %w", e.Length, e.Offset, ErrDiffers)
 		}
@@ -98,8 +97,8 @@ func openPair(ctx context.Context, m Method, req RevertRequest) (*pair, error) {
 		return nil, errors.Join(fmt.Errorf("open disk %s: %w", req.Disk.Target, err), snapshot.Close())
 	}
 	p := &pair{snapshot: snapshot, disk: disk}
-	if snapshot.Size() != req.To.Size || disk.Size() != req.To.Size {
-		err := Blockedf("disk %s has %d bytes, its snapshot %d, and it was taken of %d", req.Disk.Target, disk.Size(), snapshot.Size(), req.To.Size)
+	if size := disk.Size(); snapshot.Size() != size || req.Disk.Format == "raw" && size != req.To.Size {
+		err := Blockedf("disk %s has %d bytes, its snapshot %d, and it was taken of %d", req.Disk.Target, size, snapshot.Size(), req.To.Size)
 		return nil, errors.Join(err, p.close())
 	}
 	return p, nil
@@ -111,6 +110,7 @@ func (p *pair) close() error {
 
 // eachBlock reads both sides piece by piece.
 func (p *pair) eachBlock(ctx context.Context, extents []Extent, progress Progress, do func(e Extent, want, got []byte) error) error {
+	extents = within(extents, p.disk.Size())
 	total, done := TotalLength(extents), int64(0)
 	want, got := make([]byte, block), make([]byte, block)
 	for _, e := range extents {

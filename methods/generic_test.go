@@ -175,12 +175,15 @@ func TestVerifyReadsTheExtents(t *testing.T) {
 		{"what is the same", []methods.Extent{{Offset: 0, Length: size - 1}}, nil},
 		{"what differs", []methods.Extent{{Offset: 9, Length: 1}, {Offset: size - 5, Length: 5}}, methods.ErrDiffers},
 	} {
-		if err := methods.Verify(t.Context(), r, r.request(), c.extents); !errors.Is(err, c.want) {
+		if _, err := methods.Verify(t.Context(), r, r.request(), c.extents); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", c.name, err, c.want)
 		}
 	}
 	r.wantUntouched()
-	if err := methods.Verify(t.Context(), r, r.request(), []methods.Extent{{Offset: size, Length: 1}}); err == nil {
+	if _, err := methods.Verify(t.Context(), r, r.request(), []methods.Extent{{Offset: size, Length: 1}}); err == nil {
 		t.Error("there is nothing past the end")
+	}
+	if read, err := methods.Verify(t.Context(), r, r.request(), methods.Whole()); read != size || !errors.Is(err, methods.ErrDiffers) {
+		t.Errorf("%d bytes of %d were read: %v", read, size, err)
 	}
 }

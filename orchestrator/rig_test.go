@@ -40,7 +40,7 @@ type rig struct {
 	steps []string
 	// listen is told what is done, besides.
 	listen func(orchestrator.Event)
-	clock time.Time
+	clock  time.Time
 }
 
 // newRig makes a rig, and looks for leftovers when the test is over. Methods beside memory share its store.

@@ -18,7 +18,7 @@ func (r *reversion) listChanges(ctx context.Context) error {
 		extents, err := methods.Changes(ctx, d.method, methods.ChangesRequest{From: d.req.To, Disk: d.req.Disk})
 		switch {
 		case errors.Is(err, methods.ErrUnsupported):
-			extents = []methods.Extent{{Offset: 0, Length: d.req.To.Size}}
+			extents = methods.Whole()
 		case err != nil:
 			return fmt.Errorf("list the changes of disk %s: %w", d.req.Disk.Target, err)
 		}
@@ -41,10 +41,10 @@ func (r *reversion) verify(ctx context.Context) error {
 }
 
 func (d *revertingDisk) verify(ctx context.Context) error {
-	if err := methods.Verify(ctx, d.method, d.req, d.changed); err != nil {
+	read, err := methods.Verify(ctx, d.method, d.req, d.changed)
+	if err != nil {
 		return fmt.Errorf("verify disk %s: %w", d.req.Disk.Target, err)
 	}
-	total := methods.TotalLength(d.changed)
-	d.result.Verified = &total
+	d.result.Verified = &read
 	return nil
 }
