@@ -14,6 +14,19 @@ type Content interface {
 	Size() int64
 }
 
+// Bounded is the first size bytes of what it closes in the end.
+func Bounded(of interface {
+	io.ReaderAt
+	io.Closer
+}, size int64) Content {
+	return bounded{io.NewSectionReader(of, 0, size), of}
+}
+
+type bounded struct {
+	*io.SectionReader
+	io.Closer
+}
+
 // Writable is a disk that can be written in place.
 type Writable interface {
 	Content

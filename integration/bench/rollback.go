@@ -13,8 +13,8 @@ import (
 
 const (
 	// smallObject makes the objects of a full image many, as a large image has.
-	smallObject  = 64 << 10
-	manyObjects  = 4096
+	smallObject  = 16 << 10
+	manyObjects  = 16384
 	fewOfObjects = manyObjects / 100
 )
 
@@ -43,7 +43,7 @@ func rbdRollback(ctx context.Context, p cli.Program) (err error) {
 		}
 		revert, process = append(revert, disk), append(process, whole)
 	}
-	const title = "revert of a full rbd image of 4096 objects, 1 % of them changed"
+	title := fmt.Sprintf("revert of a full rbd image of %d objects, 1 %% of them changed", manyObjects)
 	compare(title, revert, theirs, "rbd snap rollback")
 	compare(title+", whole process", process, theirs, "rbd snap rollback")
 	return nil
@@ -104,7 +104,7 @@ func withSmallObjects(ctx context.Context, image string) error {
 	for _, args := range [][]string{
 		{"rm", "--no-progress", image},
 		{"create", "--size", size, "--object-size", fmt.Sprintf("%dB", smallObject), image},
-		{"bench", "--io-type", "write", "--io-size", "64K", "--io-total", size, "--io-pattern", "seq", "--io-threads", "8", image},
+		{"bench", "--io-type", "write", "--io-size", fmt.Sprintf("%dB", smallObject), "--io-total", size, "--io-pattern", "seq", "--io-threads", "8", image},
 	} {
 		if _, err := lab.Command(ctx, "rbd", args...); err != nil {
 			return err

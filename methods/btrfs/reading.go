@@ -21,22 +21,13 @@ func (m *Method) Open(ctx context.Context, ref methods.Ref) (methods.Content, er
 		return nil, fmt.Errorf("open snapshot %s: %w", ref.Name, err)
 	}
 	if l.format == "raw" {
-		return rawContent{f, ref.Size}, nil
+		return methods.Bounded(f, ref.Size), nil
 	}
 	if err := f.Close(); err != nil {
 		return nil, err
 	}
 	return image.Open(ctx, l.image())
 }
-
-// rawContent is a file that is the disk, byte for byte.
-type rawContent struct {
-	*os.File
-	size int64
-}
-
-// Size implements methods.Content.
-func (c rawContent) Size() int64 { return c.size }
 
 // image is the snapshot's file for those who open it themselves.
 func (l location) image() image.Image {

@@ -44,13 +44,7 @@ func openContent(ctx context.Context, path string, ref methods.Ref) (methods.Con
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	return rawContent{io.NewSectionReader(f, 0, ref.Size), f}, nil
-}
-
-// rawContent is a device that is the disk, byte for byte, as far as the disk goes.
-type rawContent struct {
-	*io.SectionReader
-	io.Closer
+	return methods.Bounded(f, ref.Size), nil
 }
 
 // reading is an open snapshot.

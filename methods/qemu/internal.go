@@ -106,7 +106,12 @@ func (m *Internal) Open(ctx context.Context, ref methods.Ref) (methods.Content, 
 	if _, err := m.Stat(ctx, ref); err != nil {
 		return nil, err
 	}
-	return image.Open(ctx, image.Image{Source: ref.Disk.Source, Format: qcow2, Snapshot: ref.Name})
+	c, err := image.Open(ctx, image.Image{Source: ref.Disk.Source, Format: qcow2, Snapshot: ref.Name})
+	if err != nil {
+		return nil, err
+	}
+	// Of a snapshot in an image that has grown since, QEMU shows as much as there is now.
+	return methods.Bounded(c, ref.Size), nil
 }
 
 // List implements methods.Lister: the disk may run on an overlay of the file by now.
