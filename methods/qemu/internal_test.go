@@ -122,7 +122,7 @@ func TestInternalPlanRefusesWhatCannotBeDone(t *testing.T) {
 		"an overlay":     func(_ *insideRig, q *methods.PlanRequest) { q.Spec = someSpec{"file": "/img/x.qcow2"} },
 		"an encrypted image": func(r *insideRig, q *methods.PlanRequest) {
 			path := filepath.Join(r.dir, "secret.qcow2")
-			r.img("create", "-q", "-f", "qcow2", "--object", "secret,id=s,data=x", "-o", "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10", path, "1M")
+			r.img("create", "-q", "-f", "qcow2", "--object", "secret,id=s,data=x", "-o", "encrypt.format=aes,encrypt.key-secret=s", path, "1M")
 			q.Disk.Source.File = path
 		},
 	} {
