@@ -13,8 +13,8 @@ import (
 
 const (
 	// smallObject makes the objects of a full image many, as a large image has.
-	smallObject  = 16 << 10
-	manyObjects  = 16384
+	smallObject  = 64 << 10
+	manyObjects  = 4096
 	fewOfObjects = manyObjects / 100
 )
 

@@ -1,6 +1,7 @@
 package rbd
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -21,7 +22,7 @@ func eldersKey(snap string) string { return "domsnap.elders." + snap }
 
 // noteElders puts down which snapshots are older, if none of those seen before the take has gone meanwhile.
 func (s *session) noteElders(before description) error {
-	now, err := s.reader.describe()
+	now, err := s.describeAnew()
 	if err != nil {
 		return fmt.Errorf("look at image %s: %w", s.place.RBDImage, err)
 	}
@@ -31,6 +32,16 @@ func (s *session) noteElders(before description) error {
 		return nil
 	}
 	return s.writer.note(eldersKey(s.place.snap), formatIDs(elders))
+}
+
+// describeAnew opens the image once more: a reader, which nobody notices, is not told either of what has changed since.
+func (s *session) describeAnew() (now description, err error) {
+	r, err := s.cluster.read(s.place.Image)
+	if err != nil {
+		return now, err
+	}
+	defer func() { err = errors.Join(err, r.close()) }()
+	return r.describe()
 }
 
 // eldest is the name of the first of the elders, empty for none. It is not known where an elder has gone, nobody put
