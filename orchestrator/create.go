@@ -211,9 +211,16 @@ func (c *creation) commitSnapshot(ctx context.Context) error {
 		return err
 	}
 	c.lineage.Snapshots = append(c.lineage.Snapshots, c.record())
-	c.lineage.Current = c.plan.ID
-	c.lineage.Strayed = nil
+	c.lineage.Settle(c.plan.ID, targetsOf(c.plan.refs()))
 	return c.commit(ctx)
+}
+
+func targetsOf(refs []methods.Ref) []string {
+	var targets []string
+	for _, ref := range refs {
+		targets = append(targets, ref.Disk.Target)
+	}
+	return targets
 }
 
 func (c *creation) record() xmlspec.LineageSnapshot {

@@ -335,6 +335,14 @@ func (r *reversion) finish(ctx context.Context) (*RevertResult, error) {
 	return result, nil
 }
 
+func (r *reversion) targets() []string {
+	var targets []string
+	for _, d := range r.disks {
+		targets = append(targets, d.req.Disk.Target)
+	}
+	return targets
+}
+
 func (r *reversion) recordRevert() {
 	if r.safety != "" && r.byID(r.safety) == nil {
 		r.lineage.Snapshots = append(r.lineage.Snapshots, r.safetyRecord())
@@ -342,7 +350,7 @@ func (r *reversion) recordRevert() {
 		r.to = r.byID(r.to.ID)
 	}
 	if len(r.opts.Disks) == 0 {
-		r.lineage.Current, r.lineage.Strayed = r.to.ID, nil
+		r.lineage.Settle(r.to.ID, r.targets())
 		return
 	}
 	for _, d := range r.disks {

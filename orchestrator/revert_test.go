@@ -380,3 +380,26 @@ func TestPlanRevertIsWhatRevertDoes(t *testing.T) {
 	r.wantState(orchestrator.Running)
 	r.wantContent("a now", "b now")
 }
+
+func TestSnapshotOfSomeDisksLeavesTheOthersWhereTheyAre(t *testing.T) {
+	r := newRig(t).off()
+	one := r.take("one")
+	_, err := r.Create(t.Context(), orchestrator.CreateOptions{
+		Domain: "web1", Name: "some", Descriptor: r.parse("<domainsnapshot><disks><disk name='vdb' snapshot='no'/></disks></domainsnapshot>"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []xmlspec.Position{{Target: "vdb", Snapshot: one.ID}}
+	if diff := cmp.Diff(want, r.lineage().Strayed); diff != "" {
+		t.Errorf("after the snapshot: %s", diff)
+	}
+	r.revert("one")
+	if left := r.lineage().Strayed; len(left) > 0 {
+		t.Errorf("after the revert of all disks: %+v", left)
+	}
+	r.revert("some")
+	if diff := cmp.Diff(want, r.lineage().Strayed); diff != "" {
+		t.Errorf("after the revert of some: %s", diff)
+	}
+}

@@ -1,6 +1,9 @@
 package xmlspec
 
-import "slices"
+import (
+	"maps"
+	"slices"
+)
 
 // Forget takes a snapshot out of the tree: its children become its parent's, and so does the present.
 func (l *Lineage) Forget(id string) {
@@ -23,6 +26,33 @@ func (l *Lineage) Forget(id string) {
 			l.Stray(p.Target, parent)
 		}
 	}
+}
+
+// Settle says that these disks now derive from a snapshot. Any other one that has been in a snapshot derives from what it
+// did.
+func (l *Lineage) Settle(id string, targets []string) {
+	left := map[string]string{}
+	for _, s := range l.Snapshots {
+		for _, d := range s.Disks {
+			if !slices.Contains(targets, d.Target) {
+				left[d.Target] = l.position(d.Target)
+			}
+		}
+	}
+	l.Current, l.Strayed = id, nil
+	for _, target := range slices.Sorted(maps.Keys(left)) {
+		l.Stray(target, left[target])
+	}
+}
+
+// position is the snapshot that a disk's present derives from.
+func (l *Lineage) position(target string) string {
+	for _, p := range l.Strayed {
+		if p.Target == target {
+			return p.Snapshot
+		}
+	}
+	return l.Current
 }
 
 // Stray says that one disk now derives from a snapshot of its own.

@@ -211,3 +211,19 @@ func TestInStateListsOldestFirst(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+func TestSettleLeavesTheOtherDisksWhereTheyAre(t *testing.T) {
+	disk := func(target string) xmlspec.LineageDisk { return xmlspec.LineageDisk{Target: target} }
+	l := &xmlspec.Lineage{Current: "sone", Snapshots: []xmlspec.LineageSnapshot{
+		{ID: "sone", Disks: []xmlspec.LineageDisk{disk("vda"), disk("vdb")}},
+		{ID: "stwo", Disks: []xmlspec.LineageDisk{disk("vda")}},
+	}}
+	l.Settle("stwo", []string{"vda"})
+	if diff := cmp.Diff([]xmlspec.Position{{Target: "vdb", Snapshot: "sone"}}, l.Strayed); diff != "" || l.Current != "stwo" {
+		t.Errorf("current is %s, strayed: %s", l.Current, diff)
+	}
+	l.Settle("sone", []string{"vda", "vdb"})
+	if len(l.Strayed) > 0 || l.Current != "sone" {
+		t.Errorf("current is %s, strayed %v", l.Current, l.Strayed)
+	}
+}

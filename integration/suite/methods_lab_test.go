@@ -23,24 +23,24 @@ var four = []string{"vda", "vdb", "vdc", "vdd"}
 func TestQemu(t *testing.T) {
 	m := qemu.New(connect(t), command.Host{})
 	for name, kind := range map[string]lab.Kind{"qemu external, qcow2": lab.QcowFile, "qemu external, raw": lab.RawFile} {
-		run(t, name, stage{kind: kind, together: four, objects: layersOf}, m)
+		run(t, name, stage{kind: kind, together: four, objects: layersOf, tools: true}, m)
 	}
 }
 
 func TestQemuInternal(t *testing.T) {
 	m := qemu.NewInternal(connect(t), command.Host{})
-	run(t, "qemu internal", stage{kind: lab.QcowFile, together: four, objects: insideOf}, m)
+	run(t, "qemu internal", stage{kind: lab.QcowFile, together: four, objects: insideOf, tools: true}, m)
 }
 
 // roomy lets a thick snapshot keep all of its disk.
 const roomy = "<diskSnapshot><size percent='100'/></diskSnapshot>"
 
 func TestLVMThick(t *testing.T) {
-	run(t, "lvm thick", stage{kind: lab.ThickLV, objects: volumesOf, spec: roomy}, lvm.New(command.Host{}))
+	run(t, "lvm thick", stage{kind: lab.ThickLV, objects: volumesOf, tools: true, spec: roomy}, lvm.New(command.Host{}))
 }
 
 func TestLVMThin(t *testing.T) {
-	run(t, "lvm thin", stage{kind: lab.ThinLV, objects: volumesOf, source: activated}, lvm.New(command.Host{}))
+	run(t, "lvm thin", stage{kind: lab.ThinLV, objects: volumesOf, tools: true, source: activated}, lvm.New(command.Host{}))
 }
 
 func TestBtrfs(t *testing.T) {
@@ -58,13 +58,17 @@ func TestCopy(t *testing.T) {
 	host := connect(t)
 	for name, kind := range map[string]lab.Kind{"copy, raw": lab.RawFile, "copy, qcow2": lab.QcowFile} {
 		m := fullcopy.New(fullcopy.Config{Hypervisor: host, Run: command.Host{}, Dir: t.TempDir()})
-		run(t, name, stage{kind: kind, objects: copiesOf}, m)
+		run(t, name, stage{kind: kind, objects: copiesOf, tools: true}, m)
 	}
 }
 
 // run checks one way of a method.
 func run(t *testing.T, name string, s stage, m methods.Method) {
-	t.Run(name, func(t *testing.T) { methodtest.Run(t, methodtest.Suite{Name: name, New: s.fixtures(m)}) })
+	suite := methodtest.Suite{Name: name, New: s.fixtures(m)}
+	if s.tools {
+		suite.WithoutTool = s.toolless(m)
+	}
+	t.Run(name, func(t *testing.T) { methodtest.Run(t, suite) })
 }
 
 func connect(t *testing.T) *virt.Host {

@@ -6,6 +6,7 @@ package suite
 import (
 	"context"
 	"errors"
+	"os"
 	"strings"
 
 	"github.com/domsnap/domsnap/integration/lab"
@@ -26,6 +27,8 @@ type stage struct {
 	source func(context.Context, methods.BackupSource) (methods.Content, error)
 	// spec is the body of <diskSnapshot>.
 	spec string
+	// tools says that the method needs some.
+	tools bool
 }
 
 // fixtures gives each check a method and the disks.
@@ -39,6 +42,32 @@ func (s stage) fixtures(m methods.Method) func(t methodtest.T) methodtest.Fixtur
 			f.Spec = parseSpec(t, s.spec)
 		}
 		return f
+	}
+}
+
+// toolless is fixtures on a host that has none of the tools. The disks are made as ever.
+func (s stage) toolless(m methods.Method) func(t methodtest.T) methodtest.Fixture {
+	return func(t methodtest.T) methodtest.Fixture {
+		f := s.fixtures(m)(t)
+		newDisk, path := f.NewDisk, os.Getenv("PATH")
+		f.NewDisk = func(t methodtest.T, target string, content []byte) methods.Disk {
+			setPath(t, path)
+			disk := newDisk(t, target, content)
+			// What takes the disk away needs the tools too.
+			t.Cleanup(func() { setPath(t, path) })
+			setPath(t, "/none")
+			return disk
+		}
+		setPath(t, "/none")
+		t.Cleanup(func() { setPath(t, path) })
+		return f
+	}
+}
+
+func setPath(t methodtest.T, path string) {
+	t.Helper()
+	if err := os.Setenv("PATH", path); err != nil {
+		t.Fatalf("hide the tools: %v", err)
 	}
 }
 

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/domsnap/domsnap/methods"
 )
 
 // Runner runs a program to its end. Tests put a transcript in its place.
@@ -78,6 +80,11 @@ func (e *Error) Format(s fmt.State, verb rune) {
 }
 
 func (e *Error) Unwrap() error { return e.Err }
+
+// Is makes a program that this host does not have methods.ErrUnsupported.
+func (e *Error) Is(target error) bool {
+	return target == methods.ErrUnsupported && errors.Is(e.Err, exec.ErrNotFound)
+}
 
 // ExitCode is the program's exit code, or -1 when it did not exit by itself.
 func (e *Error) ExitCode() int {

@@ -1,0 +1,29 @@
+package command_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/domsnap/domsnap/methods"
+	"github.com/domsnap/domsnap/methods/command"
+)
+
+func TestProgramThatIsNotThereIsUnsupported(t *testing.T) {
+	for name, want := range map[string]bool{"no-such-program": true, "false": false, "true": false} {
+		_, err := command.Host{}.Run(t.Context(), name)
+		if errors.Is(err, methods.ErrUnsupported) != want {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestErrorSaysTheLastLineOrAll(t *testing.T) {
+	_, err := command.Host{}.Run(t.Context(), "ls", "/no/such/file")
+	var failed *command.Error
+	if !errors.As(err, &failed) || failed.ExitCode() < 1 {
+		t.Fatalf("%v", err)
+	}
+	if short, long := failed.Error(), failed.Stderr; short == "" || long == "" || len(short) < len("run ls: ") {
+		t.Errorf("%q, %q", short, long)
+	}
+}
