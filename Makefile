@@ -70,11 +70,7 @@ method-test: ## check an engine: ENGINE=program [SPEC=file with <diskSnapshot>] 
 	DOMSNAP_TEST_ENGINE=$(abspath $(ENGINE)) DOMSNAP_TEST_SPEC=$(abspath $(SPEC)) DOMSNAP_TEST_DISK=$(abspath $(DISK)) \
 		$(GO) test -count=1 -v -run TestEngine ./integration/suite
 
-test: deps lint unit short-fuzz build-trixie lab-tests suite-table ## test everything
-
-.PHONY: short-fuzz
-short-fuzz:
-	integration/fuzz 5000
+test: deps lint unit build-trixie lab-tests suite-table ## test everything
 
 demo: lab build ## the main job on a running guest, with commentary
 	$(GO) build -o build/lab/demo ./integration/demo
