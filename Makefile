@@ -78,7 +78,7 @@ demo: lab build ## the main job on a running guest, with commentary
 
 bench: lab build ## print the figures: guest held, revert, start-up
 	$(GO) build -o build/lab/bench ./integration/bench
-	$(LAB) run $(LABENV) -- build/lab/bench
+	DOMSNAP_LAB_MEMORY=14336 $(LAB) run $(LABENV) -- build/lab/bench
 
 fmt: $(LINT) ## format the code
 	$(LINT) fmt

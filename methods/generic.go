@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/domsnap/domsnap/methods/trace"
 )
 
 // block is what the generic revert reads and compares at a time, page what it writes at least.
@@ -51,7 +53,9 @@ func revertGenerically(ctx context.Context, m Method, req RevertRequest) (_ Reve
 		return Reverted{}, err
 	}
 	defer func() { err = errors.Join(err, p.close()) }()
-	err = p.eachBlock(ctx, extents, req.Progress, p.restore)
+	err = p.eachBlock(ctx, extents, req.Progress, func(e Extent, want, got []byte) error {
+		return trace.Do(ctx, "write the disk", func() error { return p.restore(e, want, got) })
+	})
 	if err == nil {
 		err = p.disk.Sync()
 	}

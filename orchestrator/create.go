@@ -24,7 +24,7 @@ func (o *Orchestrator) Create(ctx context.Context, opts CreateOptions) (_ *Snaps
 	if err != nil {
 		return nil, err
 	}
-	c := &creation{operation: op, plan: plan, opts: opts, runner: &runner{watch: op.Watch}}
+	c := &creation{operation: op, plan: plan, opts: opts, runner: op.runner()}
 	return c.run(ctx)
 }
 
@@ -39,7 +39,7 @@ type creation struct {
 }
 
 func (c *creation) run(ctx context.Context) (*Snapshot, error) {
-	if err := c.journal.Begin(c.intent()); err != nil {
+	if err := c.writeJournal(ctx, c.intent()); err != nil {
 		return nil, err
 	}
 	if err := c.make(ctx); err != nil {
@@ -49,7 +49,7 @@ func (c *creation) run(ctx context.Context) (*Snapshot, error) {
 	if err := c.commitSnapshot(ctx); err != nil {
 		return nil, c.commitFailed(ctx, err)
 	}
-	if err := c.journal.End(c.desc.UUID); err != nil {
+	if err := c.endJournal(ctx); err != nil {
 		return nil, c.unfinished(err)
 	}
 	return c.view(ctx, c.byID(c.plan.ID)), nil
@@ -70,7 +70,7 @@ func (c *creation) fail(ctx context.Context, cause error) error {
 	if err := c.undo(ctx); err != nil {
 		return c.unfinished(errors.Join(cause, err))
 	}
-	if err := c.journal.End(c.desc.UUID); err != nil {
+	if err := c.endJournal(ctx); err != nil {
 		return c.unfinished(errors.Join(cause, err))
 	}
 	if errors.Is(cause, quiesce.ErrNotQuiesced) || errors.Is(cause, quiesce.ErrFrozen) {

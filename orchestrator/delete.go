@@ -42,7 +42,7 @@ func (o *Orchestrator) Delete(ctx context.Context, opts DeleteOptions) (_ *Delet
 	if err != nil {
 		return nil, err
 	}
-	d := &deletion{operation: op, runner: &runner{watch: op.Watch}, result: DeleteResult{Deleted: []string{}, PendingDelete: []PendingDelete{}}}
+	d := &deletion{operation: op, runner: op.runner(), result: DeleteResult{Deleted: []string{}, PendingDelete: []PendingDelete{}}}
 	for _, id := range ids {
 		if err := d.one(ctx, id, opts.Metadata); err != nil {
 			return nil, err
@@ -140,7 +140,7 @@ func (d *deletion) postpone(ctx context.Context, id string, because []string) er
 
 // drop removes a snapshot from its storages and then from the lineage. From its first act on it only goes forward.
 func (d *deletion) drop(ctx context.Context, s *xmlspec.LineageSnapshot, drops drops) error {
-	if err := d.journal.Begin(d.intent(s, drops)); err != nil {
+	if err := d.writeJournal(ctx, d.intent(s, drops)); err != nil {
 		return err
 	}
 	id := s.ID
@@ -149,8 +149,8 @@ func (d *deletion) drop(ctx context.Context, s *xmlspec.LineageSnapshot, drops d
 			continue
 		}
 		err := d.runner.run(ctx, step{
-			name: fmt.Sprintf("drop %s of %s", one.req.Ref.Disk.Target, s.Name),
-			do:   func(ctx context.Context) error { return one.method.Drop(ctx, one.req) },
+			name: dropOf(one.req.Ref), noted: true,
+			do: func(ctx context.Context) error { return one.method.Drop(ctx, one.req) },
 		})
 		if err != nil {
 			return d.unfinished(err)
@@ -161,6 +161,9 @@ func (d *deletion) drop(ctx context.Context, s *xmlspec.LineageSnapshot, drops d
 	}
 	return nil
 }
+
+// dropOf is the name of the step, and of the act in the journal.
+func dropOf(ref methods.Ref) string { return "drop " + ref.Disk.Target }
 
 func (d *deletion) settle(ctx context.Context, id string, drops drops) error {
 	if err := d.refresh(ctx); err != nil {
@@ -175,7 +178,7 @@ func (d *deletion) settle(ctx context.Context, id string, drops drops) error {
 	if err := d.commit(ctx); err != nil {
 		return err
 	}
-	return d.journal.End(d.desc.UUID)
+	return d.endJournal(ctx)
 }
 
 func (d *deletion) intent(s *xmlspec.LineageSnapshot, drops drops) journal.Intent {

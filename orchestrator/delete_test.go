@@ -1,6 +1,7 @@
 package orchestrator_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -228,4 +229,21 @@ func TestPlanDeleteIsWhatDeleteDoes(t *testing.T) {
 		t.Error(diff)
 	}
 	r.wantNames("one", "two")
+}
+
+func TestDropThatIsNotedAsDoneIsNotDoneAgain(t *testing.T) {
+	r := twoSnapshots(t)
+	r.store.Fail(memory.AtDrop, "vdb", errPlanned)
+	_, err := r.Delete(t.Context(), orchestrator.DeleteOptions{Domain: "web1", Snapshot: "one"})
+	wantError(t, err, orchestrator.ErrUnfinished)
+	i, err := r.journal().Pending(r.domain.uuid)
+	want := []journal.Note{{Act: "drop vda"}, {Act: "drop vda", Done: true}, {Act: "drop vdb"}}
+	if err != nil || !slices.Equal(i.Notes, want) {
+		t.Errorf("the journal notes %+v, %v", i, err)
+	}
+	r.store.Fail(memory.AtDrop, "vdb", nil)
+	r.store.Fail(memory.AtDrop, "vda", errPlanned)
+	r.recover()
+	r.store.Fail(memory.AtDrop, "vda", nil)
+	r.wantNames("two")
 }

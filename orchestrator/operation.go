@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/domsnap/domsnap/methods"
+	"github.com/domsnap/domsnap/methods/trace"
+	"github.com/domsnap/domsnap/orchestrator/journal"
 	"github.com/domsnap/domsnap/xmlspec"
 )
 
@@ -59,6 +61,11 @@ func (o *Orchestrator) take(ctx context.Context, name string) (*operation, error
 	return op, nil
 }
 
+// runner makes a runner for the operation's steps.
+func (op *operation) runner() *runner {
+	return &runner{watch: op.Watch, note: func(n journal.Note) error { return op.journal.Note(op.desc.UUID, n) }}
+}
+
 func (op *operation) end() error {
 	return op.lockFile.Close()
 }
@@ -76,6 +83,16 @@ func (op *operation) refresh(ctx context.Context) error {
 	op.desc = desc
 	op.lineage, err = xmlspec.ParseLineage(text)
 	return err
+}
+
+// writeJournal makes the intent durable, before the first act.
+func (op *operation) writeJournal(ctx context.Context, i journal.Intent) error {
+	return trace.Do(ctx, "write the journal", func() error { return op.journal.Begin(i) })
+}
+
+// endJournal says that nothing is unfinished any more.
+func (op *operation) endJournal(ctx context.Context) error {
+	return trace.Do(ctx, "end the journal", func() error { return op.journal.End(op.desc.UUID) })
 }
 
 // unfinished is the error of a verb that leaves, or meets, work for recover.

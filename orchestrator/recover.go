@@ -60,7 +60,7 @@ func (o *Orchestrator) recoverOne(ctx context.Context, name string) (_ *Recovere
 	if err != nil {
 		return nil, op.unfinished(err)
 	}
-	if err := op.journal.End(op.desc.UUID); err != nil {
+	if err := op.endJournal(ctx); err != nil {
 		return nil, err
 	}
 	return &Recovered{Domain: op.desc.Name, Did: did}, nil
@@ -114,8 +114,8 @@ func (op *operation) redoDelete(ctx context.Context, i *journal.Intent) ([]strin
 	if s == nil {
 		return []string{"the delete was complete"}, nil
 	}
-	d := &deletion{operation: op, runner: &runner{watch: op.Watch}}
-	drops, err := op.planDropsAgain(ctx, s, i.Renamed)
+	d := &deletion{operation: op, runner: op.runner()}
+	drops, err := op.planDropsAgain(ctx, s, i)
 	if err != nil {
 		return nil, err
 	}
@@ -125,10 +125,10 @@ func (op *operation) redoDelete(ctx context.Context, i *journal.Intent) ([]strin
 
 // planDropsAgain is planDrops after an attempt that may have got anywhere. A drop that was finished is not planned anew:
 // its neighbours have their new names already.
-func (op *operation) planDropsAgain(ctx context.Context, s *xmlspec.LineageSnapshot, renamed []methods.Ref) (drops, error) {
+func (op *operation) planDropsAgain(ctx context.Context, s *xmlspec.LineageSnapshot, i *journal.Intent) (drops, error) {
 	var all drops
 	for _, ref := range op.refs(s) {
-		one, err := op.finishedDrop(ctx, ref, renamed)
+		one, err := op.finishedDrop(ctx, ref, i)
 		if err == nil && !one.done {
 			one, err = op.planDrop(ctx, ref)
 		}
@@ -140,14 +140,19 @@ func (op *operation) planDropsAgain(ctx context.Context, s *xmlspec.LineageSnaps
 	return all, nil
 }
 
-// finishedDrop asks whether a neighbour that was to be renamed has left its old name.
-func (op *operation) finishedDrop(ctx context.Context, ref methods.Ref, renamed []methods.Ref) (plannedDrop, error) {
+// finishedDrop finds a drop that was finished in the journal, or else by a neighbour that was to be renamed and has left
+// its old name.
+func (op *operation) finishedDrop(ctx context.Context, ref methods.Ref, i *journal.Intent) (plannedDrop, error) {
 	m, err := op.Methods.Get(ref.Method, ref.Mode)
 	if err != nil {
 		return plannedDrop{}, err
 	}
-	one := plannedDrop{method: m}
-	for _, r := range renamed {
+	one := plannedDrop{method: m, done: i.Did(dropOf(ref))}
+	for _, r := range i.Renamed {
+		if one.done && r.Disk.Target == ref.Disk.Target {
+			one.plan.Renamed = append(one.plan.Renamed, r)
+			continue
+		}
 		for _, old := range op.others(ref) {
 			if old.Disk.Target != r.Disk.Target || old.Snapshot != r.Snapshot {
 				continue
@@ -167,7 +172,7 @@ func (op *operation) redoRevert(ctx context.Context, i *journal.Intent) ([]strin
 		return nil, refuse("power it off", "domain %s runs on half-reverted disks", op.desc.Name)
 	}
 	r := &reversion{
-		operation: op, runner: &runner{watch: op.Watch}, begun: i.Started,
+		operation: op, runner: op.runner(), begun: i.Started,
 		before: Shutoff, after: State(i.State), to: op.byID(i.Snapshot),
 	}
 	if r.to == nil {
@@ -188,7 +193,8 @@ func (op *operation) redoRevert(ctx context.Context, i *journal.Intent) ([]strin
 	return []string{"reverted to " + r.to.Name}, err
 }
 
-// redoDisks reverts again what may be half done. A domain that was started since is not one of them.
+// redoDisks reverts all disks again, also those that are noted as done: the domain may have been started meanwhile, and
+// stopped again. One that was started when all disks were done keeps what it wrote.
 func (r *reversion) redoDisks(ctx context.Context, i *journal.Intent) error {
 	if i.Reverted {
 		if r.desc.State != Shutoff {
@@ -202,7 +208,7 @@ func (r *reversion) redoDisks(ctx context.Context, i *journal.Intent) error {
 	if err := r.revertAll(ctx); err != nil {
 		return err
 	}
-	return r.markReverted()
+	return r.markReverted(ctx)
 }
 
 // resume rebuilds the work from the journal.

@@ -29,7 +29,7 @@ func TestJournalThatCannotBeReadStopsEverythingThatChanges(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t)
 			r.beginJournal("shred", "none")
-			path := r.dir + "/journal/" + r.domain.uuid + ".json"
+			path := r.journal().Path(r.domain.uuid)
 			if spoil != nil {
 				if err := spoil(path); err != nil {
 					t.Fatal(err)

@@ -80,7 +80,7 @@ func (o *Orchestrator) Revert(ctx context.Context, opts RevertOptions) (_ *Rever
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, op.end()) }()
-	r := &reversion{operation: op, opts: opts, runner: &runner{watch: op.Watch}, begun: op.Now()}
+	r := &reversion{operation: op, opts: opts, runner: op.runner(), begun: op.Now()}
 	if err := r.plan(ctx); err != nil {
 		return nil, err
 	}
@@ -190,7 +190,7 @@ func (r *reversion) run(ctx context.Context) (*RevertResult, error) {
 	if err := r.ready(ctx); err != nil {
 		return nil, errors.Join(err, r.restore(ctx))
 	}
-	if err := r.journal.Begin(r.intent()); err != nil {
+	if err := r.writeJournal(ctx, r.intent()); err != nil {
 		return nil, errors.Join(err, r.restore(ctx))
 	}
 	if err := r.takeSafety(ctx); err != nil {
@@ -206,17 +206,17 @@ func (r *reversion) run(ctx context.Context) (*RevertResult, error) {
 	if err := r.verify(ctx); err != nil {
 		return nil, r.unfinished(err)
 	}
-	if err := r.markReverted(); err != nil {
+	if err := r.markReverted(ctx); err != nil {
 		return nil, r.unfinished(err)
 	}
 	return r.finish(ctx)
 }
 
 // markReverted is durable before anybody can start the domain: what it writes then is never reverted again.
-func (r *reversion) markReverted() error {
+func (r *reversion) markReverted(ctx context.Context) error {
 	i := r.intent()
 	i.Reverted = true
-	return r.journal.Begin(i)
+	return r.writeJournal(ctx, i)
 }
 
 // ready powers the domain off and asks every method whether anything stands in its disk's way.
@@ -278,7 +278,7 @@ func (r *reversion) giveUp(ctx context.Context, cause error) error {
 	if err := r.undo(ctx); err != nil {
 		return r.unfinished(errors.Join(cause, err))
 	}
-	if err := r.journal.End(r.desc.UUID); err != nil {
+	if err := r.endJournal(ctx); err != nil {
 		return r.unfinished(errors.Join(cause, err))
 	}
 	return &Problem{Kind: ErrFailed, Err: errors.Join(cause, r.restore(ctx))}
@@ -288,7 +288,7 @@ func (r *reversion) giveUp(ctx context.Context, cause error) error {
 func (r *reversion) revertAll(ctx context.Context) error {
 	steps := make([]step, len(r.disks))
 	for i, d := range r.disks {
-		steps[i] = step{name: "revert " + d.req.Disk.Target, do: d.revert}
+		steps[i] = step{name: "revert " + d.req.Disk.Target, do: d.revert, noted: true}
 		if d.keep != nil {
 			steps[i].lock = d.keep.Lock
 		}
@@ -319,7 +319,7 @@ func (r *reversion) finish(ctx context.Context) (*RevertResult, error) {
 	if err := r.commit(ctx); err != nil {
 		return nil, r.unfinished(err)
 	}
-	if err := r.journal.End(r.desc.UUID); err != nil {
+	if err := r.endJournal(ctx); err != nil {
 		return nil, r.unfinished(err)
 	}
 	result := &RevertResult{Domain: r.desc.Name, RevertedTo: r.to.Name, DomainState: r.after, Safety: r.nameOf(r.safety)}

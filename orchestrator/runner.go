@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/domsnap/domsnap/methods/trace"
+	"github.com/domsnap/domsnap/orchestrator/journal"
 )
 
 // Event is one step, told when it begins (Took and Err are zero) and when it ended.
@@ -26,6 +29,8 @@ type step struct {
 	undo func(context.Context) error
 	// lock: steps with the same lock never run side by side.
 	lock string
+	// noted: what it does cannot be undone, so that the journal has when it begins and when it is done.
+	noted bool
 }
 
 // undoTimeout bounds the taking back of one step.
@@ -34,6 +39,8 @@ const undoTimeout = 2 * time.Minute
 // runner runs steps and knows how to take them back.
 type runner struct {
 	watch func(Event)
+	// note puts down a step in the journal; nil where no step is noted.
+	note  func(journal.Note) error
 	mu    sync.Mutex
 	begun []step
 }
@@ -94,13 +101,34 @@ func (r *runner) one(ctx context.Context, s step) error {
 	r.mu.Lock()
 	r.begun = append(r.begun, s)
 	r.mu.Unlock()
+	if s.noted {
+		return r.noted(ctx, s)
+	}
 	return r.timed(ctx, s.name, s.do)
+}
+
+// noted does nothing that is not put down before.
+func (r *runner) noted(ctx context.Context, s step) error {
+	if err := r.putDown(journal.Note{Act: s.name}); err != nil {
+		return err
+	}
+	if err := r.timed(ctx, s.name, s.do); err != nil {
+		return err
+	}
+	return r.putDown(journal.Note{Act: s.name, Done: true})
+}
+
+// putDown lets one step after the other write.
+func (r *runner) putDown(n journal.Note) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.note(n)
 }
 
 func (r *runner) timed(ctx context.Context, name string, do func(context.Context) error) error {
 	r.watch(Event{Step: name})
 	start := time.Now()
-	err := do(ctx)
+	err := trace.Do(ctx, name, func() error { return do(ctx) })
 	r.watch(Event{Step: name, Done: true, Took: time.Since(start), Err: err})
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)

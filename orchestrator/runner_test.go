@@ -10,20 +10,20 @@ import (
 	"time"
 )
 
-// trace records the order of things that happen side by side.
-type trace struct {
+// transcript records the order of things that happen side by side.
+type transcript struct {
 	mu    sync.Mutex
 	lines []string
 }
 
-func (l *trace) add(line string) {
+func (l *transcript) add(line string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.lines = append(l.lines, line)
 }
 
 // step takes a second.
-func (l *trace) step(name, lock string) step {
+func (l *transcript) step(name, lock string) step {
 	return step{name: name, lock: lock, do: func(context.Context) error {
 		l.add("begin " + name)
 		time.Sleep(time.Second)
@@ -36,7 +36,7 @@ func quiet() *runner { return &runner{watch: func(Event) {}} }
 
 func TestStepsOfOneLockRunInTheirOrderAndTheOthersBeside(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		log, start := &trace{}, time.Now()
+		log, start := &transcript{}, time.Now()
 		steps := []step{log.step("a1", "a"), log.step("b1", "b"), log.step("a2", "a"), log.step("free", "")}
 		if err := quiet().together(t.Context(), steps); err != nil {
 			t.Fatal(err)
@@ -52,7 +52,7 @@ func TestStepsOfOneLockRunInTheirOrderAndTheOthersBeside(t *testing.T) {
 
 func TestTogetherWaitsForAllAndJoinsTheErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		log, first, second := &trace{}, errors.New("first"), errors.New("second")
+		log, first, second := &transcript{}, errors.New("first"), errors.New("second")
 		fail := func(err error) step {
 			return step{name: "fail", do: func(context.Context) error { return err }}
 		}
@@ -65,7 +65,7 @@ func TestTogetherWaitsForAllAndJoinsTheErrors(t *testing.T) {
 
 func TestNothingBeginsOnceTheContextHasEnded(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	log := &trace{}
+	log := &transcript{}
 	stop := step{name: "stop", do: func(context.Context) error { cancel(); return nil }}
 	if err := quiet().run(ctx, stop, log.step("next", "")); !errors.Is(err, context.Canceled) || len(log.lines) > 0 {
 		t.Errorf("it ended with %v after %q", err, log.lines)
@@ -74,7 +74,7 @@ func TestNothingBeginsOnceTheContextHasEnded(t *testing.T) {
 
 func TestUndoGoesBackwardsAndOnAfterAnError(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	log, planned, r := &trace{}, errors.New("planned"), quiet()
+	log, planned, r := &transcript{}, errors.New("planned"), quiet()
 	undoing := func(name string, err error) step {
 		return step{
 			name: name, do: func(context.Context) error { return nil },
@@ -105,7 +105,7 @@ func TestEachStepIsToldWhenItBeginsAndWhenItEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var events []Event
 		r := &runner{watch: func(e Event) { events = append(events, e) }}
-		if err := r.run(t.Context(), (&trace{}).step("one", "")); err != nil {
+		if err := r.run(t.Context(), (&transcript{}).step("one", "")); err != nil {
 			t.Fatal(err)
 		}
 		want := []Event{{Step: "one"}, {Step: "one", Done: true, Took: time.Second}}

@@ -22,5 +22,5 @@ func run(args []string) int {
 	defer stop()
 	ui := &ui{out: os.Stdout, err: os.Stderr}
 	app := newApp(ui)
-	return ui.finish(app.RunContext(ctx, permute(app, args)))
+	return ui.finish(app.RunContext(withFailpoints(ctx), permute(app, args)))
 }

@@ -148,12 +148,13 @@ func (d *onDisk) fill(ctx context.Context) error {
 	return d.write(ctx, writes)
 }
 
-// change writes so many MiB, each somewhere else in the data.
+// change writes so many MiB, each somewhere else in the data, and in every round at the same places: a COW volume has
+// room for these.
 func (d *onDisk) change(ctx context.Context, count, round int) error {
 	var writes []string
 	for i := range count {
 		at := i * d.written / count
-		place := at/4*4*density + (at+round)%4
+		place := at/4*4*density + at%4
 		writes = append(writes, "-c", fmt.Sprintf("write -q -P %d %dM 1M", 1+(round*count+i)%200, place))
 	}
 	return d.write(ctx, writes)

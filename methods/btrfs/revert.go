@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/domsnap/domsnap/methods"
+	"github.com/domsnap/domsnap/methods/trace"
 )
 
 // CheckRevert implements methods.Reverter.
@@ -35,7 +36,7 @@ func (m *Method) Revert(ctx context.Context, req methods.RevertRequest) (_ metho
 	if err := ctx.Err(); err != nil {
 		return methods.Reverted{}, err
 	}
-	if err := pair.share(); err != nil {
+	if err := pair.share(ctx); err != nil {
 		return methods.Reverted{}, fmt.Errorf("revert %s to %s: %w", req.To.Origin, req.To.Name, err)
 	}
 	return methods.Reverted{How: methods.HowNative}, nil
@@ -50,15 +51,15 @@ type pair struct {
 func (p *pair) Close() error { return errors.Join(p.disk.Close(), p.snapshot.Close()) }
 
 // share gives the disk the length first: a tail behind the last whole block would be in the way of sharing.
-func (p *pair) share() error {
+func (p *pair) share(ctx context.Context) error {
 	st, err := stat(p.snapshot)
 	if err != nil {
 		return err
 	}
-	if err := p.disk.Truncate(st.Size); err != nil {
+	if err := trace.Do(ctx, "btrfs: size the disk", func() error { return p.disk.Truncate(st.Size) }); err != nil {
 		return err
 	}
-	if err := cloneInto(p.disk, p.snapshot); err != nil {
+	if err := trace.Do(ctx, "btrfs: share", func() error { return cloneInto(p.disk, p.snapshot) }); err != nil {
 		return err
 	}
 	return p.disk.Sync()

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/domsnap/domsnap/methods"
+	"github.com/domsnap/domsnap/methods/trace"
 )
 
 // Take implements methods.Method.
@@ -96,7 +97,7 @@ func (p *prepared) Take(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	err := p.act()
+	err := trace.Do(ctx, "btrfs: take", p.act)
 	if errors.Is(err, unix.EEXIST) {
 		err = methods.ErrExists
 	}

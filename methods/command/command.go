@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/domsnap/domsnap/methods"
+	"github.com/domsnap/domsnap/methods/trace"
 )
 
 // Runner runs a program to its end. Tests put a transcript in its place.
@@ -31,7 +32,7 @@ func (Host) Run(ctx context.Context, name string, args ...string) ([]byte, error
 	cmd.WaitDelay = time.Second
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if err := cmd.Run(); err != nil {
+	if err := trace.Do(ctx, "run "+name, cmd.Run); err != nil {
 		return stdout.Bytes(), &Error{Name: name, Args: args, Stderr: stderr.String(), Err: err}
 	}
 	return stdout.Bytes(), nil

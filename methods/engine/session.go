@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/domsnap/domsnap/methods"
+	"github.com/domsnap/domsnap/methods/trace"
 )
 
 // session is one process for one operation.
@@ -46,7 +47,12 @@ func ask[T any](ctx context.Context, s *session, c call) (T, error) {
 		return none, s.wrap(c.verb, err)
 	}
 	defer s.heed(ctx, c)()
-	answer, refused, err := exchange[T](ctx, s, c)
+	var answer *T
+	var refused error
+	err := trace.Do(ctx, "engine: "+c.verb, func() (err error) {
+		answer, refused, err = exchange[T](ctx, s, c)
+		return err
+	})
 	switch {
 	case err != nil:
 		return none, s.abort(ctx, c, err)

@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/domsnap/domsnap/methods"
+	"github.com/domsnap/domsnap/methods/trace"
 )
 
 // pieceSize is how much is copied at a time, and inFlight how many pieces at once. Together they are the memory that
@@ -61,7 +62,7 @@ func each(ctx context.Context, extents iter.Seq[extent], do func(extent, []byte)
 		}
 		running.Go(func() {
 			defer func() { free <- buffer }()
-			if err := do(e, buffer); err != nil {
+			if err := trace.Do(ctx, "rbd: write", func() error { return do(e, buffer) }); err != nil {
 				stop(fmt.Errorf("write %d bytes at %d: %w", e.length, e.offset, err))
 			}
 		})

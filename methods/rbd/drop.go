@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/domsnap/domsnap/methods"
+	"github.com/domsnap/domsnap/methods/trace"
 )
 
 // Drop implements methods.Method. A snapshot that is protected, or that clones were made of, is somebody
@@ -19,7 +20,9 @@ func (m *Method) Drop(ctx context.Context, req methods.DropRequest) error {
 	look := func(image reader) error { return droppable(image, p) }
 	err = m.change(ctx, p, look, func(image writer) error {
 		// In this order nothing is left behind.
-		return errors.Join(image.note(eldersKey(p.snap), ""), image.removeSnap(p.snap))
+		return trace.Do(ctx, "rbd: remove the snapshot", func() error {
+			return errors.Join(image.note(eldersKey(p.snap), ""), image.removeSnap(p.snap))
+		})
 	})
 	if err != nil && !errors.Is(err, methods.ErrNotFound) {
 		return fmt.Errorf("drop snapshot %s: %w", p, err)

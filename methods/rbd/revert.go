@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/domsnap/domsnap/methods"
+	"github.com/domsnap/domsnap/methods/trace"
 )
 
 // CheckRevert implements methods.Reverter. It waits a while for a client that died. That the image is still
@@ -62,7 +63,7 @@ func (s *session) revert(ctx context.Context, progress methods.Progress) (method
 		return methods.Reverted{}, ctx.Err()
 	}
 	if err != nil || !plan.quicker() {
-		return methods.Reverted{How: methods.HowNative}, s.writer.rollBack(s.place.snap)
+		return methods.Reverted{How: methods.HowNative}, trace.Do(ctx, "rbd: roll back", func() error { return s.writer.rollBack(s.place.snap) })
 	}
 	content, err := s.reader.stay(s.place.snap)
 	if err == nil {

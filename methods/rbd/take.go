@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/domsnap/domsnap/methods"
+	"github.com/domsnap/domsnap/methods/trace"
 )
 
 // vacant describes the image if a snapshot can be made of it.
@@ -82,7 +83,7 @@ type ready struct {
 func (r *ready) Take(ctx context.Context) error {
 	s := r.session
 	err := s.do(ctx, func() error {
-		err := s.writer.createSnap(s.place.snap)
+		err := trace.Do(ctx, "rbd: create the snapshot", func() error { return s.writer.createSnap(s.place.snap) })
 		if err == nil && ctx.Err() != nil {
 			err = errors.Join(ctx.Err(), s.writer.removeSnap(s.place.snap))
 		}
@@ -100,7 +101,9 @@ func (r *ready) Take(ctx context.Context) error {
 func (r *ready) Close(ctx context.Context) error {
 	var err error
 	if r.taken {
-		err = r.session.do(ctx, func() error { return r.session.noteElders(r.before) })
+		err = r.session.do(ctx, func() error {
+			return trace.Do(ctx, "rbd: note the elders", func() error { return r.session.noteElders(r.before) })
+		})
 	}
 	return errors.Join(err, r.session.close(r.limits.finish))
 }

@@ -1,16 +1,18 @@
 // Package journal keeps what is unfinished: one file for each domain that is being worked on, written before the first
 // act and removed after the last.
+//
+// The first line of a file is the intent, with every name that may come to be; it is there as a whole or not at all. The
+// lines behind it are notes of single acts. Each line has its own checksum. A note that was torn by a crash is as if it
+// had not been written: whoever goes on then asks the storage.
 package journal
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/domsnap/domsnap/methods"
@@ -53,6 +55,20 @@ type Intent struct {
 	State string `json:"state,omitempty"`
 	// Reverted says that all disks of a revert are done, so that they must not be touched again.
 	Reverted bool `json:"reverted,omitempty"`
+
+	// Notes are what was put down since, in order.
+	Notes []Note `json:"-"`
+}
+
+// Note is an act that is about to be done, or is done.
+type Note struct {
+	Act  string `json:"act"`
+	Done bool   `json:"done"`
+}
+
+// Did says that the act is done. One that is not may be done, half done or not begun.
+func (i *Intent) Did(act string) bool {
+	return slices.Contains(i.Notes, Note{Act: act, Done: true})
 }
 
 // Journal is a directory of intents. Only the holder of a domain's lock writes its intent.
@@ -60,117 +76,56 @@ type Journal struct {
 	Dir string
 }
 
-// envelope guards an intent against a torn write.
-type envelope struct {
-	SHA256 string          `json:"sha256"`
-	Intent json.RawMessage `json:"intent"`
-}
+// ErrDamaged: the intent of a domain cannot be read. No crash does that; a disk or a person did.
+var ErrDamaged = errors.New("the journal is damaged")
 
-// Begin makes the intent durable. It replaces an intent of the same domain.
+// Begin makes the intent durable. It replaces an intent of the same domain, notes and all.
 func (j Journal) Begin(i Intent) error {
-	body, err := json.Marshal(i)
-	if err != nil {
-		return fmt.Errorf("write journal: %w", err)
-	}
-	text, err := json.Marshal(envelope{SHA256: digest(body), Intent: body})
-	if err != nil {
-		return fmt.Errorf("write journal: %w", err)
-	}
-	if err := os.MkdirAll(j.Dir, 0o700); err != nil {
-		return fmt.Errorf("make journal directory: %w", err)
-	}
-	if err := replace(j.path(i.UUID), text); err != nil {
+	if err := j.files().begin(i); err != nil {
 		return fmt.Errorf("write journal: %w", err)
 	}
 	return nil
 }
 
-// Pending reads the intent of a domain. There being none is fs.ErrNotExist.
-func (j Journal) Pending(uuid string) (*Intent, error) {
-	text, err := os.ReadFile(j.path(uuid))
-	if err != nil {
-		return nil, err
+// Note makes a note durable, behind the intent of the domain, which is there.
+func (j Journal) Note(uuid string, n Note) error {
+	if err := j.files().note(uuid, n); err != nil {
+		return fmt.Errorf("write journal: %w", err)
 	}
-	i, err := decode(text)
-	if err != nil {
-		return nil, fmt.Errorf("read journal %s: %w", j.path(uuid), err)
-	}
-	return i, nil
+	return nil
 }
 
-func decode(text []byte) (*Intent, error) {
-	var e envelope
-	if err := json.Unmarshal(text, &e); err != nil {
-		return nil, err
+// Pending reads the intent of a domain and its notes. There being none is fs.ErrNotExist; it fails with ErrDamaged.
+func (j Journal) Pending(uuid string) (*Intent, error) {
+	i, err := j.files().pending(uuid)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("read journal %s: %w", j.Path(uuid), err)
 	}
-	if digest(e.Intent) != e.SHA256 {
-		return nil, errors.New("checksum differs")
-	}
-	var i Intent
-	if err := json.Unmarshal(e.Intent, &i); err != nil {
-		return nil, err
-	}
-	return &i, nil
+	return i, err
 }
 
 // End removes the intent of a domain, durably. There being none is no error.
 func (j Journal) End(uuid string) error {
-	err := os.Remove(j.path(uuid))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
+	if err := j.files().end(uuid); err != nil {
 		return fmt.Errorf("end journal: %w", err)
 	}
-	return syncDir(j.Dir)
+	return nil
 }
 
 // Domains lists the UUIDs of the domains with unfinished work.
 func (j Journal) Domains() ([]string, error) {
-	files, err := filepath.Glob(filepath.Join(j.Dir, "*"+suffix))
+	paths, err := filepath.Glob(filepath.Join(j.Dir, "*"+suffix))
 	if err != nil {
 		return nil, fmt.Errorf("list journal: %w", err)
 	}
-	uuids := make([]string, 0, len(files))
-	for _, f := range files {
-		name := filepath.Base(f)
-		uuids = append(uuids, name[:len(name)-len(suffix)])
+	uuids := make([]string, 0, len(paths))
+	for _, p := range paths {
+		uuids = append(uuids, strings.TrimSuffix(filepath.Base(p), suffix))
 	}
 	return uuids, nil
 }
 
-const suffix = ".json"
+// Path is the file of a domain.
+func (j Journal) Path(uuid string) string { return filepath.Join(j.Dir, nameOf(uuid)) }
 
-func (j Journal) path(uuid string) string {
-	return filepath.Join(j.Dir, filepath.Base(uuid)+suffix)
-}
-
-func digest(body []byte) string {
-	sum := sha256.Sum256(body)
-	return hex.EncodeToString(sum[:])
-}
-
-// replace writes a file so that after a crash it is whole, or as it was.
-func replace(path string, text []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(text)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-func syncDir(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
+func (j Journal) files() files { return files{disk{j.Dir}} }

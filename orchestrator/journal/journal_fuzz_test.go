@@ -1,7 +1,7 @@
 package journal
 
 import (
-	"encoding/json"
+	"bytes"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -13,23 +13,15 @@ func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"verb":"create","domain":"web1","uuid":"6f1d2c3b","refs":[{"snapshot":"sone","method":"lvm","name":"vg/x","size":5}]}`))
 	f.Add([]byte(`{"verb":"revert","hows":["native"],"kept":[{}],"moving":["vda"]}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		text, err := json.Marshal(envelope{SHA256: digest(body), Intent: body})
+		first, err := decodeAll(append([]byte(digest(body)+" "), append(body, '\n')...))
 		if err != nil {
 			return
 		}
-		first, err := decode(text)
-		if err != nil {
-			return
-		}
-		again, err := json.Marshal(first)
+		text, err := encode(first)
 		if err != nil {
 			t.Fatal(err)
 		}
-		text, err = json.Marshal(envelope{SHA256: digest(again), Intent: again})
-		if err != nil {
-			t.Fatal(err)
-		}
-		second, err := decode(text)
+		second, err := decodeAll(text)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -39,12 +31,26 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// FuzzDecodeTorn reads anything: without the right checksum nothing is read.
+// FuzzDecodeTorn reads anything behind an intent: it stays the intent, and a note that is whole is not lost by what is
+// torn before it.
 func FuzzDecodeTorn(f *testing.F) {
-	f.Add([]byte(`{"sha256":"","intent":null}`))
-	f.Add([]byte(`{"sha256":"00","intent":{"verb":"create"}}`))
-	f.Fuzz(func(t *testing.T, text []byte) {
-		if i, err := decode(text); (i == nil) == (err == nil) {
+	f.Add([]byte("\n"))
+	f.Add([]byte("\n00 {\"act\":\"revert vda\"}\n"))
+	f.Fuzz(func(t *testing.T, torn []byte) {
+		intent, err := encode(Intent{Verb: Revert, Domain: "web1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		whole := Note{Act: "revert vdb", Done: true}
+		note, err := encode(whole)
+		if err != nil {
+			t.Fatal(err)
+		}
+		i, err := decodeAll(bytes.Join([][]byte{intent, torn, []byte("\n"), note}, nil))
+		if err != nil || i.Verb != Revert || !i.Did("revert vdb") {
+			t.Errorf("%+v, %v", i, err)
+		}
+		if i, err := decodeAll(torn); (i == nil) == (err == nil) {
 			t.Errorf("%+v, %v", i, err)
 		}
 	})

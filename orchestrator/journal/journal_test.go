@@ -88,7 +88,7 @@ func TestDomainsListsTheOpenOnes(t *testing.T) {
 
 func TestEveryTornFileIsNoticed(t *testing.T) {
 	j := begun(t)
-	path := filepath.Join(j.Dir, uuid+".json")
+	path := filepath.Join(j.Dir, uuid+".journal")
 	whole, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -105,7 +105,7 @@ func TestEveryTornFileIsNoticed(t *testing.T) {
 
 func TestChangedByteIsNoticed(t *testing.T) {
 	j := begun(t)
-	path := filepath.Join(j.Dir, uuid+".json")
+	path := filepath.Join(j.Dir, uuid+".journal")
 	whole, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -126,14 +126,14 @@ func TestUUIDStaysInsideTheDirectory(t *testing.T) {
 	if err := j.Begin(i); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(filepath.Join(j.Dir, "escape.json")); err != nil {
+	if _, err := os.Stat(filepath.Join(j.Dir, "escape.journal")); err != nil {
 		t.Error(err)
 	}
 }
 
 func TestJournalIsForItsOwnerOnly(t *testing.T) {
 	j := begun(t)
-	for path, want := range map[string]fs.FileMode{j.Dir: 0o700, filepath.Join(j.Dir, uuid+".json"): 0o600} {
+	for path, want := range map[string]fs.FileMode{j.Dir: 0o700, filepath.Join(j.Dir, uuid+".journal"): 0o600} {
 		info, err := os.Stat(path)
 		if err != nil || info.Mode().Perm() != want {
 			t.Errorf("%s has mode %v, %v", path, info.Mode(), err)

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"libvirt.org/go/libvirt"
+
+	"github.com/domsnap/domsnap/methods/trace"
 )
 
 // agentTimeout bounds a call of the agent whose context has no end.
@@ -23,15 +25,17 @@ func (d *Domain) Ping(ctx context.Context) error {
 // FreezeFilesystems implements quiesce.Guest. The agent is asked directly: libvirt's own call keeps the number to
 // itself.
 func (d *Domain) FreezeFilesystems(ctx context.Context) (int, error) {
-	var n int
-	err := d.agent(ctx, "guest-fsfreeze-freeze", &n)
-	return n, err
+	return d.count(ctx, "guest-fsfreeze-freeze")
 }
 
 // ThawFilesystems implements quiesce.Guest.
 func (d *Domain) ThawFilesystems(ctx context.Context) (int, error) {
-	var n int
-	err := d.agent(ctx, "guest-fsfreeze-thaw", &n)
+	return d.count(ctx, "guest-fsfreeze-thaw")
+}
+
+// count sends a command that answers on how many file systems it acted.
+func (d *Domain) count(ctx context.Context, command string) (n int, err error) {
+	err = trace.Do(ctx, "agent: "+command, func() error { return d.agent(ctx, command, &n) })
 	return n, err
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/domsnap/domsnap/methods"
 	fullcopy "github.com/domsnap/domsnap/methods/copy"
+	"github.com/domsnap/domsnap/methods/trace"
 	"github.com/domsnap/domsnap/xmlspec"
 )
 
@@ -122,7 +123,9 @@ func (b *backup) Begin(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return b.dom.BackupBegin(b.request, "", libvirt.DOMAIN_BACKUP_BEGIN_REUSE_EXTERNAL)
+	return trace.Do(ctx, "libvirt: begin the backup", func() error {
+		return b.dom.BackupBegin(b.request, "", libvirt.DOMAIN_BACKUP_BEGIN_REUSE_EXTERNAL)
+	})
 }
 
 func (b *backup) Wait(ctx context.Context, progress methods.Progress) error {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/domsnap/domsnap/methods"
 	"github.com/domsnap/domsnap/methods/qemu"
+	"github.com/domsnap/domsnap/methods/trace"
 	"github.com/domsnap/domsnap/xmlspec"
 )
 
@@ -55,6 +56,10 @@ func (s *overlaySwitch) Do(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	return trace.Do(ctx, "libvirt: switch to the overlays", s.do)
+}
+
+func (s *overlaySwitch) do() error {
 	snapshot, err := s.dom.CreateSnapshotXML(s.request, libvirt.DOMAIN_SNAPSHOT_CREATE_DISK_ONLY|
 		libvirt.DOMAIN_SNAPSHOT_CREATE_NO_METADATA|libvirt.DOMAIN_SNAPSHOT_CREATE_REUSE_EXT|
 		libvirt.DOMAIN_SNAPSHOT_CREATE_ATOMIC)
@@ -136,7 +141,8 @@ func (h *Host) SetSource(ctx context.Context, uuid, target string, image qemu.Im
 		if err != nil {
 			return err
 		}
-		if err := d.dom.UpdateDeviceFlags(changed, libvirt.DOMAIN_DEVICE_MODIFY_CONFIG); err != nil {
+		update := func() error { return d.dom.UpdateDeviceFlags(changed, libvirt.DOMAIN_DEVICE_MODIFY_CONFIG) }
+		if err := trace.Do(ctx, "libvirt: define the disk", update); err != nil {
 			return fmt.Errorf("point disk %s to %s: %w", target, image.Path, err)
 		}
 		return nil
@@ -178,7 +184,8 @@ func (h *Host) Commit(ctx context.Context, c qemu.Commit) error {
 			return err
 		}
 		active := disk.Source.File+disk.Source.Block == c.Top
-		if err := d.startCommit(c, active); err != nil {
+		start := func() error { return d.startCommit(c, active) }
+		if err := trace.Do(ctx, "libvirt: start the commit", start); err != nil {
 			return err
 		}
 		return d.awaitCommit(ctx, c, active)
@@ -220,7 +227,9 @@ func (d *Domain) awaitCommit(ctx context.Context, c qemu.Commit, active bool) er
 		c.Progress.Report(int64(job.Cur), int64(job.End))
 		if active && job.Cur == job.End {
 			// Not ready for the pivot is told by an error only; the job goes on, and so do we.
-			_ = d.dom.BlockJobAbort(c.Target, libvirt.DOMAIN_BLOCK_JOB_ABORT_PIVOT)
+			_ = trace.Do(ctx, "libvirt: pivot", func() error {
+				return d.dom.BlockJobAbort(c.Target, libvirt.DOMAIN_BLOCK_JOB_ABORT_PIVOT)
+			})
 		}
 		select {
 		case <-ctx.Done():

@@ -10,6 +10,7 @@ import (
 
 	"libvirt.org/go/libvirt"
 
+	"github.com/domsnap/domsnap/methods/trace"
 	"github.com/domsnap/domsnap/orchestrator"
 	"github.com/domsnap/domsnap/xmlspec"
 )
@@ -123,6 +124,11 @@ func bounded[T any](ctx context.Context, call func() (T, error)) (T, error) {
 func boundedDo(ctx context.Context, call func() error) error {
 	_, err := bounded(ctx, func() (struct{}, error) { return struct{}{}, call() })
 	return err
+}
+
+// act is boundedDo for a call that changes something.
+func act(ctx context.Context, name string, call func() error) error {
+	return trace.Do(ctx, "libvirt: "+name, func() error { return boundedDo(ctx, call) })
 }
 
 // secondsLeft is what is left of ctx in libvirt's unit, rounded up, at least one.

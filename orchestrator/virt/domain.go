@@ -82,7 +82,7 @@ func (d *Domain) Metadata(ctx context.Context) (string, error) {
 
 // SetMetadata implements orchestrator.Domain.
 func (d *Domain) SetMetadata(ctx context.Context, text string) error {
-	return boundedDo(ctx, func() error {
+	return act(ctx, "write the metadata", func() error {
 		flags, err := d.impact()
 		if err != nil {
 			return err
@@ -117,7 +117,7 @@ func (d *Domain) Start(ctx context.Context, paused bool) error {
 	if paused {
 		flags = libvirt.DOMAIN_START_PAUSED
 	}
-	if err := boundedDo(ctx, func() error { return d.dom.CreateWithFlags(flags) }); err != nil {
+	if err := act(ctx, "start", func() error { return d.dom.CreateWithFlags(flags) }); err != nil {
 		return fmt.Errorf("start the domain: %w", err)
 	}
 	return nil
@@ -129,7 +129,7 @@ func (d *Domain) PowerOff(ctx context.Context) error {
 	// Who stopped waiting for it would take a domain for running that is about to end.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), powerOffTimeout)
 	defer cancel()
-	err := boundedDo(ctx, func() error {
+	err := act(ctx, "power off", func() error {
 		err := d.dom.DestroyFlags(libvirt.DOMAIN_DESTROY_GRACEFUL)
 		if err == nil || isCode(err, libvirt.ERR_OPERATION_INVALID) {
 			return err
@@ -144,13 +144,13 @@ func (d *Domain) PowerOff(ctx context.Context) error {
 
 // Pause implements quiesce.Guest.
 func (d *Domain) Pause(ctx context.Context) error {
-	return boundedDo(ctx, func() error { return d.orGone(d.dom.Suspend()) })
+	return act(ctx, "pause", func() error { return d.orGone(d.dom.Suspend()) })
 }
 
 // Resume implements quiesce.Guest. It is always sent, so that it comes after a pause that was given up and is still to
 // come.
 func (d *Domain) Resume(ctx context.Context) error {
-	return boundedDo(ctx, func() error {
+	return act(ctx, "resume", func() error {
 		err := d.dom.Resume()
 		if err == nil {
 			return nil

@@ -14,6 +14,7 @@ import (
 
 	"github.com/domsnap/domsnap/methods"
 	"github.com/domsnap/domsnap/methods/qemu"
+	"github.com/domsnap/domsnap/methods/trace"
 	"github.com/domsnap/domsnap/xmlspec"
 )
 
@@ -50,7 +51,9 @@ func (s *internalSwitch) Do(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return raw.NewMonitor(monitor{s.dom}).Transaction(s.actions, nil)
+	return trace.Do(ctx, "QEMU: transaction", func() error {
+		return raw.NewMonitor(monitor{s.dom}).Transaction(s.actions, nil)
+	})
 }
 
 func (s *internalSwitch) Close() error { return s.dom.Free() }
@@ -87,7 +90,11 @@ func (h *Host) DropInternal(ctx context.Context, uuid string, s qemu.InternalSna
 		if err != nil {
 			return err
 		}
-		if _, err := raw.NewMonitor(m).BlockdevSnapshotDeleteInternalSync(node, &s.ID, &s.Name); err != nil {
+		err = trace.Do(ctx, "QEMU: remove the internal snapshot", func() error {
+			_, err := raw.NewMonitor(m).BlockdevSnapshotDeleteInternalSync(node, &s.ID, &s.Name)
+			return err
+		})
+		if err != nil {
 			return fmt.Errorf("remove internal snapshot %s of disk %s: %w", s.Name, s.Target, err)
 		}
 		return nil
