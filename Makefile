@@ -13,10 +13,15 @@ LAB     := integration/lab/lab
 # What runs in the lab: the program, and the test programs of every package that has lab tests.
 LABDIR  := build/lab
 LABENV  := --env DOMSNAP=$(CURDIR)/build/bin/domsnap
+# The program as tests of crashes want it: it ends, or waits, at any act that they name.
+FAILING := build/failpoints
 # What became of the checks that every method has to pass.
 SUITEDIR := $(CURDIR)/build/suite
 
 BUILD_PACKAGES := gcc libc6-dev pkg-config git libvirt-dev librbd-dev librados-dev libxml2-utils qemu-utils shellcheck
+
+# Each is measured in a lab of its own: what a figure has written stays in the lab's memory.
+FIGURES := held rbd rollback $(addprefix revert-,qcow2 internal thick thin btrfs xfs rbd)
 
 .DEFAULT_GOAL := help
 .PHONY: help deps build build-trixie lab lint unit fuzz lab-tests suite-table method-test test demo bench fmt install clean
@@ -30,6 +35,10 @@ deps: ## install what building, testing and the lab need (Debian 12 and 13, as r
 build: ## build the program into build/
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o build/bin/domsnap ./cmd/domsnap
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -tags $(TAGS) -o build/libexec/domsnap/domsnap ./cmd/domsnap
+
+$(FAILING): FORCE
+	$(GO) build -trimpath -tags failpoints -o $(FAILING)/bin/domsnap ./cmd/domsnap
+	$(GO) build -trimpath -tags failpoints,$(TAGS) -o $(FAILING)/libexec/domsnap/domsnap ./cmd/domsnap
 
 build-trixie: lab ## build with Debian 13's libvirt and librbd, in the lab's root
 	@mkdir -p $(CACHE)/trixie
@@ -58,7 +67,7 @@ $(LABDIR): build FORCE
 	@rm -rf $(LABDIR) $(SUITEDIR) && mkdir -p $(LABDIR) $(SUITEDIR)
 	$(GO) test -c -tags lab,$(TAGS) -o $(LABDIR)/ $$(grep -rl --include='*_test.go' 'go:build.*lab' . | xargs -n1 dirname | sort -u)
 
-lab-tests: lab $(LABDIR) ## test on the real thing, in the lab
+lab-tests: lab $(LABDIR) $(FAILING) ## test on the real thing, in the lab
 	integration/lab-tests $(LABDIR)
 
 suite-table: ## print which method passes which check, by the last lab-tests
@@ -78,7 +87,7 @@ demo: lab build ## the main job on a running guest, with commentary
 
 bench: lab build ## print the figures: guest held, revert, start-up
 	$(GO) build -o build/lab/bench ./integration/bench
-	DOMSNAP_LAB_MEMORY=14336 $(LAB) run $(LABENV) -- build/lab/bench
+	for figure in $(FIGURES); do DOMSNAP_LAB_MEMORY=14336 $(LAB) run $(LABENV) -- build/lab/bench $$figure || exit; done
 
 fmt: $(LINT) ## format the code
 	$(LINT) fmt

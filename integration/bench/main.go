@@ -43,7 +43,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, f := range []figure{{"held", heldGuest}, {"rbd", rbdRevert}, {"revert", inPlace}, {"rollback", rbdRollback}} {
+	for _, f := range figures() {
 		if len(os.Args) > 1 && !slices.Contains(os.Args[1:], f.name) {
 			continue
 		}
@@ -52,6 +52,15 @@ func run(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// figures are all that there are. A figure that is named on the command line is measured, or all are.
+func figures() []figure {
+	all := []figure{{"held", heldGuest}, {"rbd", rbdRevert}, {"rollback", rbdRollback}}
+	for _, w := range ways {
+		all = append(all, figure{"revert-" + w.name, w.inPlace})
+	}
+	return all
 }
 
 // figure is something that is measured.

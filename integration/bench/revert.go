@@ -23,40 +23,38 @@ const (
 
 // way is a storage and the method that its disk is snapshotted by; empty for the one it gets by itself.
 type way struct {
-	title  string
-	kind   lab.Kind
-	method string
+	name, title string
+	kind        lab.Kind
+	method      string
 }
 
 var ways = []way{
-	{"qcow2 by qemu", lab.QcowFile, ""},
-	{"qcow2 by qemu, internal", lab.QcowFile, "qemu,mode=internal"},
-	{"thick LV by lvm", lab.ThickLV, ""},
-	{"thin LV by lvm", lab.ThinLV, ""},
-	{"raw by btrfs, subvolume", lab.BtrfsSubvol, ""},
-	{"raw by reflink, XFS", lab.XFSFile, ""},
-	{"rbd", lab.RBD, ""},
+	{"qcow2", "qcow2 by qemu", lab.QcowFile, ""},
+	{"internal", "qcow2 by qemu, internal", lab.QcowFile, "qemu,mode=internal"},
+	{"thick", "thick LV by lvm", lab.ThickLV, ""},
+	{"thin", "thin LV by lvm", lab.ThinLV, ""},
+	{"btrfs", "raw by btrfs, subvolume", lab.BtrfsSubvol, ""},
+	{"xfs", "raw by reflink, XFS", lab.XFSFile, ""},
+	{"rbd", "rbd", lab.RBD, ""},
 }
 
 // inPlace shows that a revert costs what has changed and not what there is.
-func inPlace(ctx context.Context, p cli.Program) error {
-	for _, w := range ways {
-		small, err := w.revertOf(ctx, p, load{size: smallDisk, changed: 64})
-		if err != nil {
-			return fmt.Errorf("revert %s: %w", w.title, err)
-		}
-		large, err := w.revertOf(ctx, p, load{size: largeDisk, changed: 64})
-		if err != nil {
-			return fmt.Errorf("revert %s: %w", w.title, err)
-		}
-		fmt.Printf("revert of 64 MiB, %s\n  400 MiB    %s\n  4000 MiB   %s\n  ratio      %.2f\n\n", w.title,
-			small.ours, large.ours, float64(large.ours.median())/float64(small.ours.median()))
-		percent, err := w.revertOf(ctx, p, load{size: largeDisk, changed: largeDisk / mib / 100, copied: true})
-		if err != nil {
-			return fmt.Errorf("revert %s: %w", w.title, err)
-		}
-		compare("revert of 1 % of 4000 MiB, "+w.title, percent.ours, percent.copies, "qemu-img")
+func (w way) inPlace(ctx context.Context, p cli.Program) error {
+	small, err := w.revertOf(ctx, p, load{size: smallDisk, changed: 64})
+	if err != nil {
+		return err
 	}
+	large, err := w.revertOf(ctx, p, load{size: largeDisk, changed: 64})
+	if err != nil {
+		return err
+	}
+	fmt.Printf("revert of 64 MiB, %s\n  400 MiB    %s\n  4000 MiB   %s\n  ratio      %.2f\n\n", w.title,
+		small.ours, large.ours, float64(large.ours.median())/float64(small.ours.median()))
+	percent, err := w.revertOf(ctx, p, load{size: largeDisk, changed: largeDisk / mib / 100, copied: true})
+	if err != nil {
+		return err
+	}
+	compare("revert of 1 % of 4000 MiB, "+w.title, percent.ours, percent.copies, "qemu-img")
 	return nil
 }
 

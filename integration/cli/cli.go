@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -21,6 +22,8 @@ type Program struct {
 	StateDir string
 	// ToolDir goes before PATH, for tools that misbehave; may be empty.
 	ToolDir string
+	// Env is added to the environment, as NAME=VALUE.
+	Env []string
 }
 
 // FromEnvironment is the program that the variable DOMSNAP names.
@@ -42,11 +45,13 @@ type Result struct {
 	MaxRSS int64
 }
 
-// Command is a run that is not started yet. Its output is JSON.
+// Command is a run that is not started yet. Its output is JSON. When the context ends it is asked to stop.
 func (p Program) Command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, p.Path, append([]string{"-o", "json", "--state-dir", p.StateDir}, args...)...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.Env = append(os.Environ(), p.Env...)
 	if p.ToolDir != "" {
-		cmd.Env = append(os.Environ(), "PATH="+p.ToolDir+":"+os.Getenv("PATH"))
+		cmd.Env = append(cmd.Env, "PATH="+p.ToolDir+":"+os.Getenv("PATH"))
 	}
 	return cmd
 }
@@ -57,9 +62,7 @@ func (p Program) Run(ctx context.Context, args ...string) (Result, error) {
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	start := time.Now()
-	err := cmd.Run()
-	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) {
+	if err := cmd.Run(); cmd.ProcessState == nil {
 		return Result{}, fmt.Errorf("run domsnap: %w", err)
 	}
 	return Result{

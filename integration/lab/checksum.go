@@ -34,6 +34,21 @@ func (d *Domain) Checksum(ctx context.Context, target string) (string, error) {
 	return sumFile(file.Name())
 }
 
+// Scribble overwrites parts of a disk, here and there, with a byte. The domain must be off; a file system on the disk
+// does not survive it.
+func (d *Domain) Scribble(ctx context.Context, target string, with byte) error {
+	disk, err := d.definedDisk(target)
+	if err != nil {
+		return err
+	}
+	args := []string{"-f", disk.Driver.Type}
+	for _, where := range []string{"0 1M", "3M 64k", "5M 4k", "8M 2M"} {
+		args = append(args, "-c", fmt.Sprintf("write -q -P %d %s", with, where))
+	}
+	_, err = Command(ctx, "qemu-io", append(args, location(disk))...)
+	return err
+}
+
 func (d *Domain) definedDisk(target string) (*libvirtxml.DomainDisk, error) {
 	text, err := d.dom.GetXMLDesc(libvirt.DOMAIN_XML_INACTIVE)
 	if err != nil {

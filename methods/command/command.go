@@ -32,10 +32,19 @@ func (Host) Run(ctx context.Context, name string, args ...string) ([]byte, error
 	cmd.WaitDelay = time.Second
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if err := trace.Do(ctx, "run "+name, cmd.Run); err != nil {
+	if err := trace.Do(ctx, act(name, args), cmd.Run); err != nil {
 		return stdout.Bytes(), &Error{Name: name, Args: args, Stderr: stderr.String(), Err: err}
 	}
 	return stdout.Bytes(), nil
+}
+
+// act names a run by the program, and by the verb of a program that has several.
+func act(name string, args []string) string {
+	isWord := func(r rune) bool { return r >= 'a' && r <= 'z' }
+	if len(args) > 0 && strings.IndexFunc(args[0], func(r rune) bool { return !isWord(r) }) < 0 {
+		name += " " + args[0]
+	}
+	return "run " + name
 }
 
 // Environment is what every child of domsnap gets, and nothing else: variables like LVM_SYSTEM_DIR,

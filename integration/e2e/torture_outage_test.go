@@ -1,0 +1,143 @@
+//go:build lab
+
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/domsnap/domsnap/integration/lab"
+)
+
+// TestTortureOutage ends libvirt's daemon, and the agent in the guest, under every verb at every point it has.
+func TestTortureOutage(t *testing.T) {
+	before := objects(t)
+	x := newTorturer(t, small(lab.QcowFile, lab.ThinLV))
+	x.boot()
+	for _, v := range []victim{x.createsRunning(), x.deletesRunning()} {
+		x.lose(v, outage{"libvirtd killed", x.killDaemon})
+		x.lose(v, outage{"agent killed", func() { check(t, x.RestartAgent(t.Context())) }})
+	}
+	x.lose(x.createsRunning(), outage{"agent hangs", x.hangAgent})
+	x.end(before)
+}
+
+// outage is something that domsnap needs and that fails while it waits.
+type outage struct {
+	name string
+	fail func()
+}
+
+// killDaemon leaves the guests alone, as libvirt does.
+func (x *torturer) killDaemon() {
+	x.t.Helper()
+	tool(x.t, "pkill", "-9", "-x", "libvirtd")
+	time.Sleep(200 * time.Millisecond)
+	tool(x.t, "libvirtd", "-d")
+	check(x.t, x.Reconnect())
+}
+
+// hangAgent has the agent answer nothing for longer than it is waited for.
+func (x *torturer) hangAgent() {
+	x.t.Helper()
+	check(x.t, x.StopAgent(x.t.Context()))
+	go func() {
+		time.Sleep(4 * time.Second)
+		_ = x.StartAgent(x.t.Context())
+	}()
+}
+
+// lose has the outage come at each point of the verb. Whatever comes of it domsnap says so, and the guest goes on.
+func (x *torturer) lose(v victim, o outage) {
+	x.t.Helper()
+	start, all := time.Now(), x.points(v)
+	chosen := choose(all, x.every)
+	for _, point := range chosen {
+		x.t.Logf("%s: %s %s", v.name, o.name, point)
+		v.ready()
+		code := x.outageAt(point, o, v.args)
+		if done := v.done(); code == 0 && !done {
+			x.t.Errorf("exit %d, done is %v", code, done)
+		}
+		x.recover(v)
+		if x.t.Failed() {
+			x.t.Fatalf("%s: %s %s", v.name, o.name, point)
+		}
+	}
+	x.t.Logf("torture: %-14s %3d points, %3d tried, %s, all passed, in %3.0f s", v.name, len(all), len(chosen), o.name, time.Since(start).Seconds())
+}
+
+// outageAt runs the verb, has the outage when it has come to the point, and gives the exit code.
+func (x *torturer) outageAt(point string, o outage, args []string) int {
+	x.t.Helper()
+	there, on := filepath.Join(x.t.TempDir(), "there"), filepath.Join(x.t.TempDir(), "on")
+	p := x.failing
+	p.Env = []string{"DOMSNAP_AT=" + point, fmt.Sprintf("DOMSNAP_THEN=touch %s; until [ -e %s ]; do sleep 0.02; done", there, on)}
+	run := p.Command(x.t.Context(), args...)
+	var said strings.Builder
+	run.Stdout = &said
+	check(x.t, run.Start())
+	x.awaitFile(there)
+	o.fail()
+	check(x.t, os.WriteFile(on, nil, 0o600))
+	_ = run.Wait()
+	x.letGo()
+	code := run.ProcessState.ExitCode()
+	if !slices.Contains([]int{0, 1, 5, 7, 8}, code) {
+		x.t.Errorf("exit %d: %s", code, said.String())
+	}
+	return code
+}
+
+func (x *torturer) awaitFile(path string) {
+	x.t.Helper()
+	for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+		if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+			return
+		}
+		if time.Now().After(end) {
+			x.t.Fatal("the point was not reached")
+		}
+	}
+}
+
+// TestTortureFull fills, one after the other, everything that a snapshot needs room in.
+func TestTortureFull(t *testing.T) {
+	before := objects(t)
+	x := newTorturer(t, small(lab.QcowFile, lab.ThickLV, lab.BtrfsSubvol))
+	state := t.TempDir()
+	tool(t, "mount", "-t", "tmpfs", "-o", "size=128k,mode=700", "tmpfs", state)
+	t.Cleanup(func() { tool(t, "umount", state) })
+	x.p.StateDir, x.failing.StateDir = state, state
+	x.boot()
+	for _, dir := range []string{state, "/var/lib/libvirt/images"} {
+		x.full(func() { tool(t, "sh", "-c", "cat /dev/zero >"+dir+"/filler 2>/dev/null || true") }, func() { check(t, os.Remove(dir+"/filler")) })
+	}
+	x.full(func() { tool(t, "lvcreate", "-q", "-an", "-Zn", "-l", "100%FREE", "-n", "filler", "vg0") },
+		func() { tool(t, "lvremove", "-q", "-f", "vg0/filler") })
+	x.end(before)
+}
+
+// full: without room nothing is made and the guest is not held; with room again there is a snapshot.
+func (x *torturer) full(fill, free func()) {
+	x.t.Helper()
+	fill()
+	message := x.p.fails(1, "snapshot-create-as", x.Name(), "new")
+	x.t.Logf("domsnap says: %s", message)
+	free()
+	x.letGo()
+	v := x.createsRunning()
+	x.recover(v)
+	r := x.p.run(v.args...)
+	if r.Code != 0 {
+		x.t.Errorf("with room again: exit %d: %s", r.Code, r.Stdout)
+	}
+	v.check()
+}

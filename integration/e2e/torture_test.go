@@ -1,0 +1,198 @@
+//go:build lab
+
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/domsnap/domsnap/integration/cli"
+	"github.com/domsnap/domsnap/integration/lab"
+	"github.com/domsnap/domsnap/orchestrator"
+)
+
+// longestHeld is how long a guest may be held after the program that held it was killed.
+const longestHeld = 5 * time.Second
+
+// kill ends the program at the point, as a power button would.
+const kill = "kill -9 $PPID"
+
+// torturer interrupts verbs on one domain at every point they have, and looks at what recover makes of it.
+type torturer struct {
+	*machine
+	// failing is the program that can be interrupted.
+	failing cli.Program
+	// options of snapshot-create-as choose the methods.
+	options []string
+	// every point is tried, not just a few.
+	every bool
+	// base and present are the content of the disks in the snapshot base and now, while the domain is off.
+	base, present map[string]string
+	chain         *chain
+	worst         time.Duration
+}
+
+// victim is a verb to be interrupted.
+type victim struct {
+	name string
+	args []string
+	// ready makes what the verb works on; it is called before each run.
+	ready func()
+	// done says that the verb has done what it is for.
+	done func() bool
+	// check looks at the domain after recover, and makes it what it was before ready.
+	check func()
+}
+
+func newTorturer(t *testing.T, disks []lab.Disk, options ...string) *torturer {
+	t.Helper()
+	path := os.Getenv("DOMSNAP_FAILPOINTS")
+	if path == "" {
+		t.Fatal("the variable DOMSNAP_FAILPOINTS does not name a program with failpoints")
+	}
+	m := &machine{Domain: lab.NewTestDomain(t, lab.Options{Disks: disks}), t: t, p: newProgram(t)}
+	for i := range disks {
+		m.targets = append(m.targets, fmt.Sprintf("vd%c", 'a'+i))
+	}
+	return &torturer{
+		machine: m, options: options, every: everyPoint,
+		failing: cli.Program{Path: path, StateDir: m.p.StateDir},
+	}
+}
+
+// run interrupts the verb at each of its points.
+func (x *torturer) run(v victim) {
+	x.t.Helper()
+	start, all := time.Now(), x.points(v)
+	chosen := choose(all, x.every)
+	for _, point := range chosen {
+		x.t.Logf("%s: %s", v.name, point)
+		v.ready()
+		x.interrupt(point, kill, v.args)
+		x.recover(v)
+		if x.t.Failed() {
+			x.t.Fatalf("%s: interrupted %s", v.name, point)
+		}
+	}
+	if x.base != nil {
+		x.checkSnapshot("base", x.base)
+	}
+	x.t.Logf("torture: %-14s %3d points, %3d tried, all passed, held at most %4d ms after, in %3.0f s",
+		v.name, len(all), len(chosen), x.worst.Milliseconds(), time.Since(start).Seconds())
+}
+
+// points runs the verb to its end and lists what it reached.
+func (x *torturer) points(v victim) []string {
+	x.t.Helper()
+	v.ready()
+	file := filepath.Join(x.t.TempDir(), "points")
+	p := x.failing
+	p.Env = []string{"DOMSNAP_POINTS=" + file}
+	r, err := p.Run(x.t.Context(), v.args...)
+	check(x.t, err)
+	if r.Code != 0 {
+		x.t.Fatalf("%s: exit %d: %s%s", v.name, r.Code, r.Stdout, r.Stderr)
+	}
+	text, err := os.ReadFile(file)
+	check(x.t, err)
+	v.check()
+	return strings.Split(strings.TrimSpace(string(text)), "\n")
+}
+
+// readers are acts that change nothing, so that to end before one is to end before the next act.
+var readers = regexp.MustCompile(`^before run (lvs|vgs|thin_delta|qemu-img (info|map))#`)
+
+// choose leaves out what shows nothing new. What comes right after an act is what comes right before the next, so that
+// only the last point may be behind its act; and of an act that is done again and again three times are enough. Where
+// not every point is wanted it is each seventh, and the last.
+func choose(all []string, every bool) []string {
+	counts := map[string]int{}
+	for _, p := range all {
+		act, _, _ := strings.Cut(p, "#")
+		counts[act]++
+	}
+	var chosen []string
+	for i, p := range all {
+		act, nth, _ := strings.Cut(p, "#")
+		often := counts[act]
+		some := often <= 3 || slices.Contains([]string{"1", fmt.Sprint(often / 2), fmt.Sprint(often)}, nth)
+		if i == len(all)-1 || some && strings.HasPrefix(p, "before ") && !readers.MatchString(p) {
+			chosen = append(chosen, p)
+		}
+	}
+	if every {
+		return chosen
+	}
+	var few []string
+	for i, p := range chosen {
+		if i%7 == 3 || i == len(chosen)-1 {
+			few = append(few, p)
+		}
+	}
+	return few
+}
+
+// interrupt runs the verb with a script at a point. A run that did not come to the point proves nothing; what happens
+// side by side may come in another order, so that there are more tries than one.
+func (x *torturer) interrupt(point, then string, args []string) cli.Result {
+	x.t.Helper()
+	p := x.failing
+	p.Env = []string{"DOMSNAP_AT=" + point, "DOMSNAP_THEN=" + then}
+	r, err := p.Run(x.t.Context(), args...)
+	check(x.t, err)
+	if then == kill && r.Code != -1 {
+		x.t.Fatalf("domsnap %v was not killed %s: exit %d: %s", args, point, r.Code, r.Stdout)
+	}
+	x.letGo()
+	return r
+}
+
+// letGo waits until the guest goes on, if it runs, and the guardian has nothing more to do.
+func (x *torturer) letGo() {
+	x.t.Helper()
+	if x.chain != nil {
+		start := time.Now()
+		x.await(x.frozen, false, longestHeld)
+		x.worst = max(x.worst, time.Since(start))
+	}
+	x.await(guarded, false, longestHeld)
+}
+
+// recover brings everything in order, and then there is nothing to do any more.
+func (x *torturer) recover(v victim) {
+	x.t.Helper()
+	x.recoverAll()
+	x.checkObjects()
+	if x.chain != nil {
+		x.checkChain()
+	}
+	v.check()
+}
+
+func (x *torturer) recoverAll() {
+	x.t.Helper()
+	var recovered struct{ Domains []orchestrator.Recovered }
+	x.p.must(&recovered, "recover", x.Name())
+	x.p.must(&recovered, "recover", x.Name())
+	if len(recovered.Domains) > 0 {
+		x.t.Errorf("the second recover did %+v", recovered.Domains)
+	}
+}
+
+// doubly interrupts the verb half-way and just before its end, and the recover that follows at each of its points.
+func (x *torturer) doubly(v victim) {
+	x.t.Helper()
+	points := choose(x.points(v), true)
+	for _, at := range []int{len(points) / 2, len(points) - 2} {
+		x.run(victim{
+			name: "recover of " + v.name, args: []string{"recover", x.Name()}, check: v.check,
+			ready: func() { v.ready(); x.interrupt(points[at], kill, v.args) },
+		})
+	}
+}

@@ -1,0 +1,164 @@
+//go:build lab
+
+package e2e
+
+import (
+	"slices"
+
+	"github.com/domsnap/domsnap/integration/lab"
+	"github.com/domsnap/domsnap/orchestrator"
+)
+
+// The bytes that the disks have in the snapshot base, and now.
+const (
+	basically byte = 1
+	presently byte = 2
+)
+
+// begin gives the domain, which is off, the snapshot base and a present that differs from it.
+func (x *torturer) begin() {
+	x.t.Helper()
+	x.scribble(basically)
+	x.base = x.diskSums()
+	x.create("base")
+	x.scribble(presently)
+	x.present = x.diskSums()
+	x.checkSnapshot("base", x.base)
+}
+
+func (x *torturer) create(name string) {
+	x.t.Helper()
+	x.p.create(x.Name(), name, x.options...)
+}
+
+// scribble writes to all disks of the domain, which is off: a good part of each, here and there.
+func (x *torturer) scribble(with byte) {
+	x.t.Helper()
+	for _, target := range x.targets {
+		check(x.t, x.Scribble(x.t.Context(), target, with))
+	}
+}
+
+// offVictims are the verbs on a domain that is off.
+func (x *torturer) offVictims() []victim {
+	return []victim{x.creates(), x.reverts(), x.deletes()}
+}
+
+func (x *torturer) creates() victim {
+	return victim{
+		name: "create", args: append([]string{"snapshot-create-as", x.Name(), "new"}, x.options...), ready: func() {},
+		done: func() bool { return x.named("new") != nil },
+		check: func() {
+			x.checkPresent(x.present)
+			if x.named("new") != nil {
+				x.checkSnapshot("new", x.present)
+				x.p.delete(x.Name(), "new")
+			}
+		},
+	}
+}
+
+func (x *torturer) reverts() victim {
+	return victim{
+		name: "revert", args: []string{"snapshot-revert", x.Name(), "base"}, ready: func() {},
+		done:  func() bool { return x.safety() != nil },
+		check: func() { x.checkReverted(x.present) },
+	}
+}
+
+// checkReverted: either nothing has happened, or the disks are the snapshot's and the present of before is kept.
+func (x *torturer) checkReverted(before map[string]string) {
+	x.t.Helper()
+	safety := x.safety()
+	if safety == nil {
+		x.checkPresent(before)
+		return
+	}
+	x.checkPresent(x.base)
+	x.checkSnapshot(safety.Name, before)
+	x.p.delete(x.Name(), safety.Name)
+	x.scribble(presently)
+}
+
+func (x *torturer) deletes() victim {
+	return victim{
+		name: "delete", args: []string{"snapshot-delete", x.Name(), "old"},
+		ready: func() {
+			if x.named("old") == nil {
+				x.create("old")
+			}
+		},
+		done: func() bool { return x.named("old") == nil },
+		check: func() {
+			x.checkPresent(x.present)
+			if x.named("old") != nil {
+				x.checkSnapshot("old", x.present)
+			}
+		},
+	}
+}
+
+// revertsPaused powers the domain off and starts it again, paused before its first instruction.
+func (x *torturer) revertsPaused() victim {
+	return victim{
+		name: "revert --force", args: []string{"snapshot-revert", x.Name(), "base", "--force"},
+		ready: func() { tool(x.t, "virsh", "start", "--paused", x.Name()) },
+		check: func() { check(x.t, x.Stop()); x.checkReverted(x.present) },
+	}
+}
+
+// createsRunning and deletesRunning are verbs on a guest that writes all the time.
+func (x *torturer) createsRunning(options ...string) victim {
+	args := slices.Concat([]string{"snapshot-create-as", x.Name(), "new"}, x.options, options)
+	return victim{name: "create, on", args: args, ready: func() {}, done: func() bool { return x.named("new") != nil }, check: func() {
+		if s := x.named("new"); s != nil {
+			x.checkInstantOf(s)
+			x.p.delete(x.Name(), "new")
+		}
+	}}
+}
+
+func (x *torturer) deletesRunning() victim {
+	return victim{
+		name: "delete, on", args: []string{"snapshot-delete", x.Name(), "old"},
+		ready: func() {
+			if x.named("old") == nil {
+				x.create("old")
+			}
+		},
+		done:  func() bool { return x.named("old") == nil },
+		check: func() {},
+	}
+}
+
+// checkInstantOf: a disk that is written after another never has more records, and the last has one less at most.
+func (x *torturer) checkInstantOf(s *orchestrator.Snapshot) {
+	x.t.Helper()
+	var counts []int
+	for _, d := range s.Disks {
+		counts = append(counts, x.countIn(rawCopy(x.t, d)))
+	}
+	if first, last := counts[0], counts[len(counts)-1]; first < last || first > last+1 {
+		x.t.Errorf("snapshot %s has %v records", s.Name, counts)
+	}
+}
+
+// boot starts the guest, which then writes.
+func (x *torturer) boot() {
+	x.t.Helper()
+	check(x.t, x.Start())
+	check(x.t, x.WaitAgent(lab.BootTimeout))
+	x.startChain()
+}
+
+// end deletes what is left.
+func (x *torturer) end(before string) {
+	x.t.Helper()
+	x.deleteEverything()
+	if now := objects(x.t); now != before {
+		x.t.Errorf("the storages hold:\n%s\nbefore:\n%s", now, before)
+	}
+	if left := x.p.list(x.Name()); len(left) > 0 {
+		x.t.Errorf("snapshots are left: %+v", left)
+	}
+}
