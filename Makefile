@@ -24,7 +24,7 @@ BUILD_PACKAGES := gcc libc6-dev pkg-config git libvirt-dev librbd-dev librados-d
 FIGURES := held rbd rollback $(addprefix revert-,qcow2 internal thick thin btrfs xfs rbd)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build build-trixie lab lint unit fuzz lab-tests suite-table method-test test demo bench fmt install clean
+.PHONY: help deps build build-trixie lab lint unit fuzz lab-tests torture suite-table method-test test demo bench fmt install clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,6 +69,12 @@ $(LABDIR): build FORCE
 
 lab-tests: lab $(LABDIR) $(FAILING) ## test on the real thing, in the lab
 	integration/lab-tests $(LABDIR)
+
+torture: lab build $(FAILING) ## kill every verb at every point it has, on every method, and recover (about two hours)
+	@rm -rf build/torture && mkdir -p build/torture
+	$(GO) test -c -tags lab,torture,$(TAGS) -o build/torture/ ./integration/e2e
+	integration/lab-tests build/torture TestTorture >build/torture/log 2>&1; code=$$?; \
+		grep -oh -e '^== .*' -e 'torture: .*' build/torture/log; exit $$code
 
 suite-table: ## print which method passes which check, by the last lab-tests
 	@mkdir -p $(SUITEDIR)

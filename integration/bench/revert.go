@@ -15,10 +15,9 @@ import (
 
 const (
 	mib = 1 << 20
-	// smallDisk and largeDisk have the same share of data, a quarter.
+	// smallDisk and largeDisk have the same share of data.
 	smallDisk = 400 * mib
 	largeDisk = 10 * smallDisk
-	density   = 4
 )
 
 // way is a storage and the method that its disk is snapshotted by; empty for the one it gets by itself.
@@ -26,31 +25,34 @@ type way struct {
 	name, title string
 	kind        lab.Kind
 	method      string
+	// sparse: one in so many spots of the disk has data. rbd goes another way where most of a disk has changed, so its
+	// disks are full.
+	sparse int
 }
 
 var ways = []way{
-	{"qcow2", "qcow2 by qemu", lab.QcowFile, ""},
-	{"internal", "qcow2 by qemu, internal", lab.QcowFile, "qemu,mode=internal"},
-	{"thick", "thick LV by lvm", lab.ThickLV, ""},
-	{"thin", "thin LV by lvm", lab.ThinLV, ""},
-	{"btrfs", "raw by btrfs, subvolume", lab.BtrfsSubvol, ""},
-	{"xfs", "raw by reflink, XFS", lab.XFSFile, ""},
-	{"rbd", "rbd", lab.RBD, ""},
+	{"qcow2", "qcow2 by qemu", lab.QcowFile, "", 4},
+	{"internal", "qcow2 by qemu, internal", lab.QcowFile, "qemu,mode=internal", 2},
+	{"thick", "thick LV by lvm", lab.ThickLV, "", 4},
+	{"thin", "thin LV by lvm", lab.ThinLV, "", 4},
+	{"btrfs", "raw by btrfs, subvolume", lab.BtrfsSubvol, "", 4},
+	{"xfs", "raw by reflink, XFS", lab.XFSFile, "", 4},
+	{"rbd", "rbd", lab.RBD, "", 1},
 }
 
 // inPlace shows that a revert costs what has changed and not what there is.
 func (w way) inPlace(ctx context.Context, p cli.Program) error {
-	small, err := w.revertOf(ctx, p, load{size: smallDisk, changed: 64})
+	small, err := w.revertOf(ctx, p, load{size: smallDisk, changed: 64, sparse: w.sparse})
 	if err != nil {
 		return err
 	}
-	large, err := w.revertOf(ctx, p, load{size: largeDisk, changed: 64})
+	large, err := w.revertOf(ctx, p, load{size: largeDisk, changed: 64, sparse: w.sparse})
 	if err != nil {
 		return err
 	}
 	fmt.Printf("revert of 64 MiB, %s\n  400 MiB    %s\n  4000 MiB   %s\n  ratio      %.2f\n\n", w.title,
 		small.ours, large.ours, float64(large.ours.median())/float64(small.ours.median()))
-	percent, err := w.revertOf(ctx, p, load{size: largeDisk, changed: largeDisk / mib / 100, copied: true})
+	percent, err := w.revertOf(ctx, p, load{size: largeDisk, changed: largeDisk / mib / 100, sparse: max(2, w.sparse), copied: true})
 	if err != nil {
 		return err
 	}
@@ -60,7 +62,8 @@ func (w way) inPlace(ctx context.Context, p cli.Program) error {
 
 // load is a disk and how much of it changes.
 type load struct {
-	size int64
+	size   int64
+	sparse int
 	// changed is in MiB.
 	changed int
 	// copied also copies the whole disk.
@@ -77,7 +80,7 @@ func (w way) revertOf(ctx context.Context, p cli.Program, l load) (r reverts, er
 		return r, err
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
-	disk := &onDisk{kind: w.kind, file: d.Source("vda"), written: int(l.size / mib / density)}
+	disk := &onDisk{kind: w.kind, file: d.Source("vda"), written: int(l.size/mib) / l.sparse, sparse: l.sparse}
 	if err := disk.fill(ctx); err != nil {
 		return r, err
 	}
@@ -117,8 +120,8 @@ func (w way) revertOf(ctx context.Context, p cli.Program, l load) (r reverts, er
 type onDisk struct {
 	kind lab.Kind
 	file string
-	// written is how many MiB have data.
-	written int
+	// written is how many MiB have data, in one of so many spots.
+	written, sparse int
 }
 
 func (d *onDisk) format() string {
@@ -136,12 +139,12 @@ func (d *onDisk) name() string {
 	return d.file
 }
 
-// fill writes spots of 4 MiB: every fourth of the disk.
+// fill writes spots of 4 MiB.
 func (d *onDisk) fill(ctx context.Context) error {
 	const spot = 4
 	var writes []string
 	for at := 0; at < d.written; at += spot {
-		writes = append(writes, "-c", fmt.Sprintf("write -q -P 201 %dM %dM", at*density, spot))
+		writes = append(writes, "-c", fmt.Sprintf("write -q -P 201 %dM %dM", at*d.sparse, spot))
 	}
 	return d.write(ctx, writes)
 }
@@ -152,7 +155,7 @@ func (d *onDisk) change(ctx context.Context, count, round int) error {
 	var writes []string
 	for i := range count {
 		at := i * d.written / count
-		place := at/4*4*density + at%4
+		place := at/4*4*d.sparse + at%4
 		writes = append(writes, "-c", fmt.Sprintf("write -q -P %d %dM 1M", 1+(round*count+i)%200, place))
 	}
 	return d.write(ctx, writes)

@@ -139,6 +139,15 @@ func small(kinds ...lab.Kind) []lab.Disk {
 	return disks
 }
 
+// blank are disks without a file system, which may be written to while the domain is off.
+func blank(kinds ...lab.Kind) []lab.Disk {
+	disks := make([]lab.Disk, len(kinds))
+	for i, k := range kinds {
+		disks[i] = lab.Disk{Kind: k, Size: 16 << 20, FS: lab.NoFS}
+	}
+	return disks
+}
+
 // tool runs a program that has to succeed.
 func tool(t *testing.T, name string, args ...string) string {
 	t.Helper()

@@ -21,11 +21,7 @@ func fiveKinds() []lab.Kind {
 // tortureOff interrupts what works on a domain that is off.
 func tortureOff(t *testing.T, kinds []lab.Kind, options ...string) {
 	before := objects(t)
-	disks := make([]lab.Disk, len(kinds))
-	for i, k := range kinds {
-		disks[i] = lab.Disk{Kind: k, Size: 16 << 20, FS: lab.NoFS}
-	}
-	x := newTorturer(t, disks, options...)
+	x := newTorturer(t, blank(kinds...), options...)
 	x.begin()
 	for _, v := range []victim{x.creates(), x.reverts(), x.revertsPaused(), x.deletes()} {
 		x.run(v)

@@ -29,6 +29,17 @@ func TestTortureOutage(t *testing.T) {
 	x.end(before)
 }
 
+// TestTortureOutageOff ends libvirt's daemon under the verbs on a domain that is off.
+func TestTortureOutageOff(t *testing.T) {
+	before := objects(t)
+	x := newTorturer(t, blank(lab.QcowFile, lab.ThinLV))
+	x.begin()
+	for _, v := range []victim{x.creates(), x.reverts(), x.deletes()} {
+		x.lose(v, outage{"libvirtd killed", x.killDaemon})
+	}
+	x.end(before)
+}
+
 // outage is something that domsnap needs and that fails while it waits.
 type outage struct {
 	name string
@@ -106,38 +117,4 @@ func (x *torturer) awaitFile(path string) {
 			x.t.Fatal("the point was not reached")
 		}
 	}
-}
-
-// TestTortureFull fills, one after the other, everything that a snapshot needs room in.
-func TestTortureFull(t *testing.T) {
-	before := objects(t)
-	x := newTorturer(t, small(lab.QcowFile, lab.ThickLV, lab.BtrfsSubvol))
-	state := t.TempDir()
-	tool(t, "mount", "-t", "tmpfs", "-o", "size=128k,mode=700", "tmpfs", state)
-	t.Cleanup(func() { tool(t, "umount", state) })
-	x.p.StateDir, x.failing.StateDir = state, state
-	x.boot()
-	for _, dir := range []string{state, "/var/lib/libvirt/images"} {
-		x.full(func() { tool(t, "sh", "-c", "cat /dev/zero >"+dir+"/filler 2>/dev/null || true") }, func() { check(t, os.Remove(dir+"/filler")) })
-	}
-	x.full(func() { tool(t, "lvcreate", "-q", "-an", "-Zn", "-l", "100%FREE", "-n", "filler", "vg0") },
-		func() { tool(t, "lvremove", "-q", "-f", "vg0/filler") })
-	x.end(before)
-}
-
-// full: without room nothing is made and the guest is not held; with room again there is a snapshot.
-func (x *torturer) full(fill, free func()) {
-	x.t.Helper()
-	fill()
-	message := x.p.fails(1, "snapshot-create-as", x.Name(), "new")
-	x.t.Logf("domsnap says: %s", message)
-	free()
-	x.letGo()
-	v := x.createsRunning()
-	x.recover(v)
-	r := x.p.run(v.args...)
-	if r.Code != 0 {
-		x.t.Errorf("with room again: exit %d: %s", r.Code, r.Stdout)
-	}
-	v.check()
 }

@@ -110,7 +110,7 @@ var readers = regexp.MustCompile(`^before run (lvs|vgs|thin_delta|qemu-img (info
 
 // choose leaves out what shows nothing new. What comes right after an act is what comes right before the next, so that
 // only the last point may be behind its act; and of an act that is done again and again three times are enough. Where
-// not every point is wanted it is each seventh, and the last.
+// not every point is wanted it is each eighth, and the last.
 func choose(all []string, every bool) []string {
 	counts := map[string]int{}
 	for _, p := range all {
@@ -131,7 +131,7 @@ func choose(all []string, every bool) []string {
 	}
 	var few []string
 	for i, p := range chosen {
-		if i%7 == 3 || i == len(chosen)-1 {
+		if i%8 == 3 || i == len(chosen)-1 {
 			few = append(few, p)
 		}
 	}

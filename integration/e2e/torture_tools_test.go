@@ -31,11 +31,7 @@ const patience = 15 * time.Second
 // TestTortureTools has every tool lie at each time it is called.
 func TestTortureTools(t *testing.T) {
 	before := objects(t)
-	disks := small(lab.QcowFile, lab.ThickLV, lab.ThinLV)
-	for i := range disks {
-		disks[i].Size, disks[i].FS = 16<<20, lab.NoFS
-	}
-	x := newTorturer(t, disks)
+	x := newTorturer(t, blank(lab.QcowFile, lab.ThickLV, lab.ThinLV))
 	x.begin()
 	for _, v := range []victim{x.creates(), x.reverts(), x.deletes()} {
 		x.lieTo(v)

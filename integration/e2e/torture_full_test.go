@@ -1,0 +1,82 @@
+//go:build lab
+
+package e2e
+
+import (
+	"os"
+	"testing"
+
+	"github.com/domsnap/domsnap/integration/lab"
+)
+
+// TestTortureFull fills, one after the other, everything that a snapshot of a running guest needs room in.
+func TestTortureFull(t *testing.T) {
+	before := objects(t)
+	x := newTorturer(t, small(lab.QcowFile, lab.ThickLV, lab.BtrfsSubvol))
+	x.keepStateIn(t.TempDir())
+	x.boot()
+	for _, dir := range []string{x.p.StateDir, images} {
+		x.full(x.createsRunning(), 1, fileIn(t, dir))
+	}
+	x.full(x.createsRunning(), 1, volumeIn(t, "vg0"))
+	x.end(before)
+}
+
+// TestTortureFullOff does that to verbs on a domain that is off. A delete that has begun goes on when there is room.
+func TestTortureFullOff(t *testing.T) {
+	before := objects(t)
+	x := newTorturer(t, blank(lab.QcowFile, lab.ThickLV))
+	x.keepStateIn(t.TempDir())
+	x.begin()
+	for _, v := range []victim{x.creates(), x.reverts()} {
+		x.full(v, 1, fileIn(t, x.p.StateDir))
+		x.full(v, 1, volumeIn(t, "vg0"))
+	}
+	x.full(x.deletes(), 7, fileIn(t, images))
+	x.end(before)
+}
+
+const images = "/var/lib/libvirt/images"
+
+// keepStateIn gives domsnap a state directory with little room.
+func (x *torturer) keepStateIn(dir string) {
+	x.t.Helper()
+	tool(x.t, "mount", "-t", "tmpfs", "-o", "size=128k,mode=700", "tmpfs", dir)
+	x.t.Cleanup(func() { tool(x.t, "umount", dir) })
+	x.p.StateDir, x.failing.StateDir = dir, dir
+}
+
+// filler takes all the room there is, and gives it back.
+type filler struct{ fill, free func() }
+
+func fileIn(t *testing.T, dir string) filler {
+	file := dir + "/filler"
+	return filler{
+		func() { tool(t, "sh", "-c", "cat /dev/zero >"+file+" 2>/dev/null || sync") },
+		func() { check(t, os.Remove(file)) },
+	}
+}
+
+func volumeIn(t *testing.T, group string) filler {
+	return filler{
+		func() { tool(t, "lvcreate", "-q", "-an", "-Zn", "-l", "100%FREE", "-n", "filler", group) },
+		func() { tool(t, "lvremove", "-q", "-f", group+"/filler") },
+	}
+}
+
+// full: without room the verb ends with this code and the guest is not held; with room again everything is in order.
+func (x *torturer) full(v victim, code int, f filler) {
+	x.t.Helper()
+	v.ready()
+	f.fill()
+	message := x.p.fails(code, v.args...)
+	x.t.Logf("%s: %s", v.name, message)
+	x.letGo()
+	f.free()
+	x.recover(v)
+	v.ready()
+	if r := x.p.run(v.args...); r.Code != 0 {
+		x.t.Errorf("with room again: exit %d: %s", r.Code, r.Stdout)
+	}
+	v.check()
+}
