@@ -48,8 +48,8 @@ type fakeDomain struct {
 	writeFails func() error
 	startFails error
 	// hook is asked before a start, as libvirt does.
-	hook func() error
-	offFails   error
+	hook     func() error
+	offFails error
 }
 
 // fakeDisk is a <disk>; extra are further elements, as <readonly/>.

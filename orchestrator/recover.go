@@ -99,8 +99,12 @@ func (op *operation) redo(ctx context.Context, i *journal.Intent) ([]string, err
 	case journal.Delete:
 		return op.redoDelete(ctx, i)
 	default:
-		return nil, fmt.Errorf("read journal: unknown verb %q", i.Verb)
+		return nil, unknownVerb(i)
 	}
+}
+
+func unknownVerb(i *journal.Intent) error {
+	return fmt.Errorf("read journal: unknown verb %q", i.Verb)
 }
 
 func (op *operation) undoCreate(ctx context.Context, i *journal.Intent) ([]string, error) {
@@ -192,15 +196,12 @@ func (op *operation) finishedDrop(ctx context.Context, ref methods.Ref, i *journ
 }
 
 func (op *operation) redoRevert(ctx context.Context, i *journal.Intent) ([]string, error) {
-	if op.desc.State != Shutoff && !i.Reverted {
-		return nil, refuse("power it off", "domain %s runs on half-reverted disks", op.desc.Name)
+	if err := op.mayRedoRevert(i); err != nil {
+		return nil, err
 	}
 	r := &reversion{
 		operation: op, runner: op.runner(), begun: i.Started,
 		before: Shutoff, after: State(i.State), to: op.byID(i.Snapshot),
-	}
-	if r.to == nil {
-		return nil, fmt.Errorf("read journal: snapshot %s is not in the lineage", i.Snapshot)
 	}
 	if !i.Whole {
 		for _, d := range i.Disks {
@@ -215,6 +216,16 @@ func (op *operation) redoRevert(ctx context.Context, i *journal.Intent) ([]strin
 	}
 	_, err := r.finish(ctx)
 	return []string{"reverted to " + r.to.Name}, err
+}
+
+func (op *operation) mayRedoRevert(i *journal.Intent) error {
+	if op.desc.State != Shutoff && !i.Reverted {
+		return refuse("power it off", "domain %s runs on half-reverted disks", op.desc.Name)
+	}
+	if op.byID(i.Snapshot) == nil {
+		return fmt.Errorf("read journal: snapshot %s is not in the lineage", i.Snapshot)
+	}
+	return nil
 }
 
 // redoDisks reverts all disks again, also those that are noted as done: the domain may have been started meanwhile, and
