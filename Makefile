@@ -2,6 +2,7 @@
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 PREFIX  ?= /usr/local
+HOOKS   ?= /etc/libvirt/hooks
 CACHE   ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/domsnap-tools
 
 GO      ?= go
@@ -55,7 +56,7 @@ $(LINT):
 
 lint: $(LINT) ## check the code, and that no layer points back
 	$(LINT) run --build-tags lab,$(TAGS)
-	shellcheck -x integration/deps integration/fuzz integration/lab-tests $(LAB) integration/lab/lib/*.sh
+	shellcheck -x integration/deps integration/fuzz integration/lab-tests integration/hooks/qemu $(LAB) integration/lab/lib/*.sh
 
 unit: ## test without root, libvirt daemon or lab
 	$(GO) test -race ./...
@@ -98,9 +99,11 @@ bench: lab build ## print the figures: guest held, revert, start-up
 fmt: $(LINT) ## format the code
 	$(LINT) fmt
 
-install: build ## install into PREFIX (/usr/local)
+install: build ## install into PREFIX (/usr/local), and the hook into libvirt's
 	install -D build/bin/domsnap $(DESTDIR)$(PREFIX)/bin/domsnap
 	install -D build/libexec/domsnap/domsnap $(DESTDIR)$(PREFIX)/libexec/domsnap/domsnap
+	install -D integration/hooks/qemu $(DESTDIR)$(HOOKS)/qemu.d/domsnap
+	sed -i 's|/usr/local/bin|$(PREFIX)/bin|' $(DESTDIR)$(HOOKS)/qemu.d/domsnap
 
 clean: ## remove what was built here
 	rm -rf build

@@ -47,7 +47,9 @@ type fakeDomain struct {
 	uncovered  bool
 	writeFails func() error
 	startFails error
-	offFails   error
+	// hook is asked before a start, as libvirt does.
+	hook     func() error
+	offFails error
 }
 
 // fakeDisk is a <disk>; extra are further elements, as <readonly/>.
@@ -82,6 +84,8 @@ func (d *fakeDomain) xml() string {
 	return fmt.Sprintf("<domain type='kvm'><name>%s</name><uuid>%s</uuid><devices>%s</devices></domain>",
 		d.name, d.uuid, disks.String())
 }
+
+func (d *fakeDomain) id() xmlspec.DomainID { return xmlspec.DomainID{Name: d.name, UUID: d.uuid} }
 
 // edit changes the domain as its administrator would.
 func (d *fakeDomain) edit(change func(*fakeDomain)) {
@@ -152,6 +156,9 @@ func (d *fakeDomain) Start(ctx context.Context, paused bool) error {
 	}
 	if d.on {
 		return errors.New("domain is already running")
+	}
+	if err := d.hook(); err != nil {
+		return fmt.Errorf("hook script execution failed: %w", err)
 	}
 	d.on = true
 	d.SetState(0, paused)

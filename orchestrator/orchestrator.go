@@ -103,5 +103,5 @@ func New(c Config) *Orchestrator {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &Orchestrator{Config: c, journal: journal.Journal{Dir: c.StateDir + "/journal"}}
+	return &Orchestrator{Config: c, journal: journalOf(c.StateDir)}
 }

@@ -19,11 +19,13 @@ type Recovered struct {
 }
 
 // Recover finishes or undoes the unfinished work of one domain, or of all when the name is empty: a create is undone
-// unless it was committed, a revert and a delete are done again to their end.
+// unless it was committed, a revert and a delete are done again to their end. What nobody can finish is ErrUnfinished and
+// stays as it is: a journal that is damaged, and the revert or delete of a domain that is gone. A create of a domain that
+// is gone is undone when the domain is named.
 func (o *Orchestrator) Recover(ctx context.Context, domain string) ([]Recovered, error) {
-	names := []string{domain}
+	names, recoverOne, err := []string{domain}, o.recoverNamed, error(nil)
 	if domain == "" {
-		var err error
+		recoverOne = o.recoverOne
 		if names, err = o.journal.Domains(); err != nil {
 			return nil, err
 		}
@@ -31,7 +33,7 @@ func (o *Orchestrator) Recover(ctx context.Context, domain string) ([]Recovered,
 	list := []Recovered{}
 	var errs []error
 	for _, name := range names {
-		did, err := o.recoverOne(ctx, name)
+		did, err := recoverOne(ctx, name)
 		if err != nil {
 			// One domain that cannot be helped now is no reason to leave the others.
 			errs = append(errs, fmt.Errorf("recover %s: %w", name, err))
@@ -44,26 +46,48 @@ func (o *Orchestrator) Recover(ctx context.Context, domain string) ([]Recovered,
 }
 
 func (o *Orchestrator) recoverOne(ctx context.Context, name string) (_ *Recovered, err error) {
+	if err := o.exists(ctx, name); err != nil {
+		return nil, err
+	}
 	op, err := o.take(ctx, name)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, op.end()) }()
-	intent, err := op.journal.Pending(op.desc.UUID)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
+	intent, err := o.pending(op.desc.UUID)
+	if err != nil || intent == nil {
 		return nil, err
 	}
 	did, err := op.redo(ctx, intent)
 	if err != nil {
-		return nil, op.unfinished(err)
+		return nil, op.left(err)
 	}
 	if err := op.endJournal(ctx); err != nil {
 		return nil, err
 	}
 	return &Recovered{Domain: op.desc.Name, Did: did}, nil
+}
+
+// pending reads what is unfinished; nil when nothing is.
+func (o *Orchestrator) pending(uuid string) (*journal.Intent, error) {
+	intent, err := o.journal.Pending(uuid)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case errors.Is(err, journal.ErrDamaged):
+		return nil, &Problem{Kind: ErrUnfinished, Err: err, Hint: "nobody knows any more what was begun: look at the storage for " +
+			"what is half done, then remove " + o.journal.Path(uuid)}
+	default:
+		return intent, err
+	}
+}
+
+// left is the error of work that was not recovered; there may be nothing unfinished about it any more.
+func (op *operation) left(cause error) error {
+	if intent, err := op.pending(op.desc.UUID); err == nil && intent == nil {
+		return cause
+	}
+	return op.unfinished(cause)
 }
 
 func (op *operation) redo(ctx context.Context, i *journal.Intent) ([]string, error) {
@@ -75,8 +99,12 @@ func (op *operation) redo(ctx context.Context, i *journal.Intent) ([]string, err
 	case journal.Delete:
 		return op.redoDelete(ctx, i)
 	default:
-		return nil, fmt.Errorf("read journal: unknown verb %q", i.Verb)
+		return nil, unknownVerb(i)
 	}
+}
+
+func unknownVerb(i *journal.Intent) error {
+	return fmt.Errorf("read journal: unknown verb %q", i.Verb)
 }
 
 func (op *operation) undoCreate(ctx context.Context, i *journal.Intent) ([]string, error) {
@@ -168,15 +196,12 @@ func (op *operation) finishedDrop(ctx context.Context, ref methods.Ref, i *journ
 }
 
 func (op *operation) redoRevert(ctx context.Context, i *journal.Intent) ([]string, error) {
-	if op.desc.State != Shutoff && !i.Reverted {
-		return nil, refuse("power it off", "domain %s runs on half-reverted disks", op.desc.Name)
+	if err := op.mayRedoRevert(i); err != nil {
+		return nil, err
 	}
 	r := &reversion{
 		operation: op, runner: op.runner(), begun: i.Started,
 		before: Shutoff, after: State(i.State), to: op.byID(i.Snapshot),
-	}
-	if r.to == nil {
-		return nil, fmt.Errorf("read journal: snapshot %s is not in the lineage", i.Snapshot)
 	}
 	if !i.Whole {
 		for _, d := range i.Disks {
@@ -191,6 +216,16 @@ func (op *operation) redoRevert(ctx context.Context, i *journal.Intent) ([]strin
 	}
 	_, err := r.finish(ctx)
 	return []string{"reverted to " + r.to.Name}, err
+}
+
+func (op *operation) mayRedoRevert(i *journal.Intent) error {
+	if op.desc.State != Shutoff && !i.Reverted {
+		return refuse("power it off", "domain %s runs on half-reverted disks", op.desc.Name)
+	}
+	if op.byID(i.Snapshot) == nil {
+		return fmt.Errorf("read journal: snapshot %s is not in the lineage", i.Snapshot)
+	}
+	return nil
 }
 
 // redoDisks reverts all disks again, also those that are noted as done: the domain may have been started meanwhile, and

@@ -191,13 +191,13 @@ func (r *reversion) run(ctx context.Context) (*RevertResult, error) {
 		return nil, errors.Join(err, r.restore(ctx))
 	}
 	if err := r.writeJournal(ctx, r.intent()); err != nil {
-		return nil, errors.Join(err, r.restore(ctx))
+		// It may be there all the same, and would keep the domain from being started.
+		return nil, errors.Join(err, r.endJournal(ctx), r.restore(ctx))
 	}
-	if err := r.takeSafety(ctx); err != nil {
-		return nil, r.giveUp(ctx, err)
-	}
-	if err := r.listChanges(ctx); err != nil {
-		return nil, r.giveUp(ctx, err)
+	for _, before := range []func(context.Context) error{r.stillOff, r.takeSafety, r.listChanges} {
+		if err := before(ctx); err != nil {
+			return nil, r.giveUp(ctx, err)
+		}
 	}
 	// The point of no return: from the first revert on, only forward.
 	if err := r.revertAll(ctx); err != nil {
@@ -244,6 +244,17 @@ func (r *reversion) powerOff(ctx context.Context) error {
 	err := r.timed(ctx, "power the domain off", r.domain.PowerOff)
 	// Also after an error, and when ctx has ended: what the domain is now decides whether it has to be started again.
 	return errors.Join(err, r.refresh(context.WithoutCancel(ctx)))
+}
+
+// stillOff comes after the journal: from then on nobody can start the domain, but somebody may have before.
+func (r *reversion) stillOff(ctx context.Context) error {
+	if err := r.refresh(ctx); err != nil {
+		return err
+	}
+	if r.desc.State != Shutoff {
+		return fmt.Errorf("domain %s was started meanwhile", r.desc.Name)
+	}
+	return nil
 }
 
 // restore brings the domain back to the state it had, after an error that changed nothing.

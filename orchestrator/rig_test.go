@@ -51,6 +51,7 @@ func newRig(t *testing.T, more ...func(*rig) methods.Method) *rig {
 		clock: time.Date(2026, 11, 20, 3, 0, 0, 0, time.UTC),
 	}
 	r.domain = &fakeDomain{Guest: r.guest, name: "web1", uuid: "6f1d2c3b-0000-4000-8000-000000000001", on: true}
+	r.domain.hook = func() error { return orchestrator.Veto(r.dir, r.domain.id()) }
 	r.host = &fakeHost{domain: r.domain}
 	for _, target := range []string{"vda", "vdb"} {
 		r.addDisk(fakeDisk{target: target, file: memory.Prefix + target}, target+" zero")

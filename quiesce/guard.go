@@ -20,19 +20,35 @@ const (
 const (
 	// guardLimit is how long a hold may last before the guardian ends it, whatever the holder thinks.
 	guardLimit = HoldLimit + MaxFreezeTimeout
-	// guardInsist is how long the guardian tries to let a guest go.
+	// guardInsist is how long the guardian tries to let a guest go, unless its Post says otherwise.
 	guardInsist = 5 * time.Minute
 	// lateWatch is how long a freeze is looked for that was given up and may still come.
 	lateWatch = 60 * time.Second
 )
 
+// Post is what a guardian watches over.
+type Post struct {
+	// In is the pipe on which a Guardian tells of its holds.
+	In io.Reader
+	// Dial connects to the guest anew. A guest that is not there any more is ErrGone.
+	Dial func(context.Context) (Guest, error)
+	// Insist is how long to try to let the guest go; 0 for five minutes.
+	Insist time.Duration
+	// Free is called when the guest goes on, the holder is gone, and a freeze that may still come is all that is left to
+	// wait for; may be nil.
+	Free func()
+}
+
 // Guard is the guardian's life. It reads what a Guardian tells until the pipe ends. When that happens while the
-// guest is held, or a hold lasts too long, it connects anew with dial and lets the guest go. It fails when the
-// guest could not be let go.
-func Guard(ctx context.Context, in io.Reader, dial func(context.Context) (Guest, error)) error {
-	g := &guard{dial: dial, holds: map[Hold]bool{}}
+// guest is held, or a hold lasts too long, it connects anew and lets the guest go. It fails when the guest could not
+// be let go.
+func Guard(ctx context.Context, p Post) error {
+	if p.Insist == 0 {
+		p.Insist = guardInsist
+	}
+	g := &guard{Post: p, holds: map[Hold]bool{}}
 	lines := make(chan string)
-	go readLines(in, lines)
+	go readLines(p.In, lines)
 	for {
 		select {
 		case line, open := <-lines:
@@ -49,7 +65,7 @@ func Guard(ctx context.Context, in io.Reader, dial func(context.Context) (Guest,
 }
 
 type guard struct {
-	dial    func(context.Context) (Guest, error)
+	Post
 	holds   map[Hold]bool
 	watch   bool
 	tooLong <-chan time.Time
@@ -83,9 +99,18 @@ func (g *guard) finish(ctx context.Context) error {
 	if !g.watch {
 		return err
 	}
+	if err == nil && g.Free != nil {
+		g.Free()
+	}
+	return g.watchLate(ctx)
+}
+
+func (g *guard) watchLate(ctx context.Context) (err error) {
 	g.holds[HoldFreeze] = true
 	for end := time.Now().Add(lateWatch); time.Now().Before(end); time.Sleep(PingTimeout) {
-		err = g.onceBounded(ctx)
+		if err = g.onceBounded(ctx); errors.Is(err, ErrGone) {
+			return nil
+		}
 	}
 	return err
 }
@@ -103,7 +128,7 @@ func (g *guard) letGo(ctx context.Context) error {
 	if len(g.holds) == 0 {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, guardInsist)
+	ctx, cancel := context.WithTimeout(ctx, g.Insist)
 	defer cancel()
 	if err := insist(ctx, g.once); err != nil {
 		return err
@@ -113,7 +138,7 @@ func (g *guard) letGo(ctx context.Context) error {
 }
 
 func (g *guard) once(ctx context.Context) error {
-	guest, err := g.dial(ctx)
+	guest, err := g.Dial(ctx)
 	if err != nil {
 		return fmt.Errorf("reach the guest: %w", err)
 	}

@@ -23,14 +23,18 @@ type post struct {
 	ended chan error
 	// deaf is how many times more the guest cannot be reached.
 	deaf int
+	// freed is how often it was said that the guest goes on.
+	freed int
 }
 
 func startGuard(t *testing.T) *post {
 	in, pipe := io.Pipe()
 	p := &post{t: t, guest: quiescetest.NewGuest(), pipe: pipe, ended: make(chan error, 1)}
-	go func() { p.ended <- quiesce.Guard(t.Context(), in, p.dial) }()
+	go func() { p.ended <- quiesce.Guard(t.Context(), quiesce.Post{In: in, Dial: p.dial, Free: p.goOn}) }()
 	return p
 }
+
+func (p *post) goOn() { p.freed++ }
 
 func (p *post) dial(context.Context) (quiesce.Guest, error) {
 	if p.deaf != 0 {
@@ -181,6 +185,9 @@ func TestGuardianWatchesForALateFreeze(t *testing.T) {
 		if watched := time.Since(start); watched < time.Minute {
 			t.Errorf("it watched for %s only", watched)
 		}
+		if p.freed != 1 {
+			t.Errorf("it said %d times that the guest goes on", p.freed)
+		}
 	})
 }
 
@@ -201,4 +208,30 @@ func TestGuardianThatWatchesIsNotStoppedByAnAgentThatHangs(t *testing.T) {
 			t.Error("it hangs")
 		}
 	})
+}
+
+func TestGuardianThatCouldNotLetGoDoesNotSayThatTheGuestGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := startGuard(t)
+		p.tell("freeze", "watch")
+		p.deaf = -1
+		if err := p.leave(); err == nil || p.freed > 0 {
+			t.Errorf("it ended with %v and said %d times that the guest goes on", err, p.freed)
+		}
+	})
+}
+
+func TestGuardianOfAGuestThatIsGoneHasNothingToDo(t *testing.T) {
+	for _, lines := range [][]string{{"freeze", "pause"}, {"freeze", "watch", "released"}} {
+		synctest.Test(t, func(t *testing.T) {
+			p := startGuard(t)
+			p.tell(lines...)
+			p.guest.Break(quiescetest.Fault{Call: quiescetest.Thaw, Err: quiesce.ErrGone})
+			p.guest.Break(quiescetest.Fault{Call: quiescetest.Resume, Err: quiesce.ErrGone})
+			start := time.Now()
+			if err := p.leave(); err != nil || time.Since(start) > time.Minute/2 {
+				t.Errorf("it ended with %v after %s", err, time.Since(start))
+			}
+		})
+	}
 }

@@ -46,7 +46,7 @@ func play(role string) error {
 			return err
 		}
 		dial := func(context.Context) (quiesce.Guest, error) { return reporter{}, nil }
-		return quiesce.Guard(context.Background(), in, dial)
+		return quiesce.Guard(context.Background(), quiesce.Post{In: in, Dial: dial})
 	case roleHolder:
 		return holdForEver()
 	case roleMute:

@@ -27,7 +27,9 @@ func (ui *ui) changeCommands() []*cli.Command {
 				&cli.BoolFlag{Name: "dry-run", Usage: "print the plan and change nothing"},
 			},
 			Action: ui.storage(2, deleteSnapshot)},
-		{Name: "recover", ArgsUsage: "[DOMAIN]", Usage: "finish or undo unfinished work", Action: ui.recoverAction()},
+		{Name: "recover", ArgsUsage: "[DOMAIN]", Usage: "finish or undo unfinished work",
+			Flags:  []cli.Flag{&cli.BoolFlag{Name: "dry-run", Usage: "print the plan and change nothing"}},
+			Action: ui.recoverAction()},
 	}
 }
 
@@ -131,6 +133,10 @@ func (ui *ui) recoverAction() cli.ActionFunc {
 }
 
 func recoverDomains(ctx context.Context, o *orchestrator.Orchestrator, c *cli.Context) (answer, error) {
+	if c.Bool("dry-run") {
+		steps, err := o.PlanRecover(ctx, c.Args().First())
+		return stepsAnswer(steps), err
+	}
 	list, err := o.Recover(ctx, c.Args().First())
 	value := struct {
 		Domains []orchestrator.Recovered `json:"domains"`

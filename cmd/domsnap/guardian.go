@@ -2,9 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
+	"syscall"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -14,11 +18,19 @@ import (
 	"github.com/domsnap/domsnap/quiesce"
 )
 
-// guardianVerb is the hidden command that this program runs itself with.
-const guardianVerb = "guardian"
+const (
+	// guardianVerb is the hidden command that this program runs itself with.
+	guardianVerb = "guardian"
+	// guardianName is how it shows in ps and in the system's log.
+	guardianName = "domsnap-guardian"
+	// dialTimeout bounds the guardian's first look at the guest, for which its caller waits.
+	dialTimeout = 10 * time.Second
 
-// startGuardian starts this program again as the guardian of a domain. It shows in ps as domsnap-guardian with the
-// domain's name.
+	optInsist = "insist"
+)
+
+// startGuardian starts this program again as the guardian of a domain, outside the systemd unit that we may run in. Where
+// systemd does not let it go, it starts as any process does.
 func startGuardian(uri string) func(context.Context, methods.Domain, *os.File) (orchestrator.GuardianProcess, error) {
 	return func(_ context.Context, d methods.Domain, lock *os.File) (orchestrator.GuardianProcess, error) {
 		self, err := os.Executable()
@@ -27,7 +39,13 @@ func startGuardian(uri string) func(context.Context, methods.Domain, *os.File) (
 		}
 		// No context: the guardian lives on when we are told to stop.
 		cmd := exec.Command(self, guardianVerb, "--connect", uri, "--", d.UUID, d.Name)
-		cmd.Args[0] = "domsnap-guardian"
+		cmd.Args[0], cmd.Stderr = guardianName, os.Stderr
+		// With our process id, since the scope of one that has just ended may not have gone yet.
+		if scoped := quiesce.InScope(cmd, fmt.Sprintf("%s-%s-%d", guardianName, d.UUID, os.Getpid())); scoped != nil {
+			if p, err := quiesce.StartGuardian(scoped, lock); err == nil {
+				return p, nil
+			}
+		}
 		return quiesce.StartGuardian(cmd, lock)
 	}
 }
@@ -36,27 +54,71 @@ func guardianCommand() *cli.Command {
 	return &cli.Command{
 		Name: guardianVerb, Hidden: true, ArgsUsage: "UUID NAME",
 		Usage:  "let a domain go when the process that holds it cannot",
+		Flags:  []cli.Flag{&cli.DurationFlag{Name: optInsist, Usage: "raise the alarm after `TIME`", Value: 5 * time.Minute}},
 		Action: guard,
 	}
 }
 
 func guard(c *cli.Context) error {
-	uri, uuid := c.String(optConnect), c.Args().First()
-	dial := func(ctx context.Context) (quiesce.Guest, error) { return dialGuest(ctx, uri, uuid) }
-	in, ready := quiesce.GuardianPipes()
-	// A guardian that could not reach the guest now would be no use later.
-	guest, err := dialGuest(c.Context, uri, uuid)
-	if err != nil {
+	ignoreSignals()
+	if err := showName(); err != nil {
 		return err
 	}
-	if err := guest.Close(); err != nil {
+	uri, uuid, name := c.String(optConnect), c.Args().Get(0), c.Args().Get(1)
+	in, ready := quiesce.GuardianPipes()
+	if err := lookAtGuest(c.Context, uri, uuid); err != nil {
 		return err
 	}
 	if err := quiesce.SayReady(ready); err != nil {
 		return err
 	}
-	// The signals that end us must not end it.
-	return quiesce.Guard(context.WithoutCancel(c.Context), in, dial)
+	err := quiesce.Guard(c.Context, quiesce.Post{
+		In: in, Insist: c.Duration(optInsist), Free: leaveStderr,
+		Dial: func(ctx context.Context) (quiesce.Guest, error) { return dialGuest(ctx, uri, uuid) },
+	})
+	if err == nil {
+		return nil
+	}
+	return errors.Join(fmt.Errorf("let domain %s go: %w", name, err), alarm(name, err))
+}
+
+// ignoreSignals has the guardian stay when its session, its unit or the reader of its messages ends. It ends with its
+// caller, and then not before the guest is let go.
+func ignoreSignals() {
+	signal.Ignore(syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGPIPE, syscall.SIGUSR1, syscall.SIGUSR2)
+}
+
+// showName goes on under the guardian's name: systemd-run starts a program under none but the program's own.
+func showName() error {
+	if os.Args[0] == guardianName {
+		return nil
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find this program: %w", err)
+	}
+	return syscall.Exec(self, append([]string{guardianName}, os.Args[1:]...), os.Environ())
+}
+
+// leaveStderr lets those go on who read our caller's messages to their end, now that there will be none.
+func leaveStderr() {
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		return
+	}
+	defer null.Close()
+	_ = syscall.Dup3(int(null.Fd()), int(os.Stderr.Fd()), 0)
+}
+
+// lookAtGuest: a guardian that cannot reach the guest now would be no use later.
+func lookAtGuest(ctx context.Context, uri, uuid string) error {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	guest, err := dialGuest(ctx, uri, uuid)
+	if err != nil {
+		return err
+	}
+	return guest.Close()
 }
 
 // connectedGuest is a guest on a connection of its own.
@@ -74,8 +136,11 @@ func dialGuest(ctx context.Context, uri, uuid string) (*connectedGuest, error) {
 		return nil, err
 	}
 	domain, err := host.Domain(ctx, uuid)
+	if errors.Is(err, orchestrator.ErrNotFound) {
+		err = errors.Join(quiesce.ErrGone, err)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("find domain %s: %w", uuid, err)
+		return nil, errors.Join(fmt.Errorf("find domain %s: %w", uuid, err), host.Close())
 	}
 	return &connectedGuest{Guest: domain, host: host}, nil
 }

@@ -20,7 +20,7 @@ func main() {
 func run(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	ui := &ui{out: os.Stdout, err: os.Stderr}
+	ui := &ui{in: os.Stdin, out: os.Stdout, err: os.Stderr}
 	app := newApp(ui)
 	return ui.finish(app.RunContext(withFailpoints(ctx), permute(app, args)))
 }

@@ -23,6 +23,7 @@ import (
 
 // ui is how the program talks to its caller.
 type ui struct {
+	in       io.Reader
 	out, err io.Writer
 	json     bool
 	quiet    bool

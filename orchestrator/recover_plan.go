@@ -1,0 +1,111 @@
+package orchestrator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/domsnap/domsnap/methods"
+	"github.com/domsnap/domsnap/orchestrator/journal"
+)
+
+// PlanRecover lists what Recover would do. It fails where Recover would know beforehand that it fails.
+func (o *Orchestrator) PlanRecover(ctx context.Context, domain string) ([]PlannedStep, error) {
+	names := []string{domain}
+	if domain == "" {
+		var err error
+		if names, err = o.journal.Domains(); err != nil {
+			return nil, err
+		}
+	}
+	steps := []PlannedStep{}
+	var errs []error
+	for _, name := range names {
+		more, err := o.planRecoverOne(ctx, name)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("recover %s: %w", name, err))
+		}
+		for _, s := range more {
+			steps = append(steps, PlannedStep{Step: s})
+		}
+	}
+	return steps, errors.Join(errs...)
+}
+
+func (o *Orchestrator) planRecoverOne(ctx context.Context, name string) ([]string, error) {
+	if err := o.exists(ctx, name); err != nil {
+		return nil, err
+	}
+	op, err := o.look(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	intent, err := o.pending(op.desc.UUID)
+	if err != nil || intent == nil {
+		return nil, err
+	}
+	steps, err := op.planRedo(intent)
+	if err != nil {
+		return nil, op.unfinished(err)
+	}
+	steps = append(steps, "end the journal")
+	for i := range steps {
+		steps[i] = op.desc.Name + ": " + steps[i]
+	}
+	return steps, nil
+}
+
+func (op *operation) planRedo(i *journal.Intent) ([]string, error) {
+	switch i.Verb {
+	case journal.Create:
+		return op.planUndoCreate(i), nil
+	case journal.Revert:
+		return op.planRedoRevert(i)
+	case journal.Delete:
+		return op.planRedoDelete(i), nil
+	default:
+		return nil, unknownVerb(i)
+	}
+}
+
+func (op *operation) planUndoCreate(i *journal.Intent) []string {
+	var steps []string
+	if op.desc.Active() {
+		steps = append(steps, "let the guest go, if it is held")
+	}
+	if op.byID(i.Snapshot) != nil {
+		return steps
+	}
+	return append(steps, each(i.Refs, "remove %s by %s: %s")...)
+}
+
+func (op *operation) planRedoRevert(i *journal.Intent) ([]string, error) {
+	if err := op.mayRedoRevert(i); err != nil {
+		return nil, err
+	}
+	var steps []string
+	if !i.Reverted {
+		steps = append(each(i.Kept, "keep the present of %s by %s, where that is missing: %s"), each(i.Refs, "revert %s by %s to %s")...)
+	}
+	steps = append(steps, "write the lineage")
+	if op.desc.State == Shutoff && State(i.State) != Shutoff {
+		steps = append(steps, "start the domain")
+	}
+	return steps, nil
+}
+
+func (op *operation) planRedoDelete(i *journal.Intent) []string {
+	s := op.byID(i.Snapshot)
+	if s == nil {
+		return nil
+	}
+	return append(each(i.Refs, "drop %s by %s: %s"), "forget snapshot "+s.Name)
+}
+
+func each(refs []methods.Ref, format string) []string {
+	steps := make([]string, len(refs))
+	for n, ref := range refs {
+		steps[n] = fmt.Sprintf(format, ref.Disk.Target, ref.Method, ref.Name)
+	}
+	return steps
+}

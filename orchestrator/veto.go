@@ -1,0 +1,36 @@
+package orchestrator
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/domsnap/domsnap/orchestrator/journal"
+	"github.com/domsnap/domsnap/xmlspec"
+)
+
+// journalOf is the journal below a state directory.
+func journalOf(stateDir string) journal.Journal {
+	return journal.Journal{Dir: stateDir + "/journal"}
+}
+
+// Veto says why a domain must not start: a revert of it was begun and its disks are not all reverted, or its journal
+// cannot be read, so that nobody knows. It is ErrUnfinished; nil lets the domain start. It reads one file, takes no lock
+// and asks no hypervisor, since the hypervisor waits for the answer.
+func Veto(stateDir string, d xmlspec.DomainID) error {
+	intent, err := journalOf(stateDir).Pending(d.UUID)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return veto("domain %s may be half-reverted, and nobody knows: run domsnap recover %s: %w", d.Name, d.Name, err)
+	case intent.Verb == journal.Revert && !intent.Reverted:
+		return veto("domain %s is half-reverted: run domsnap recover %s", d.Name, d.Name)
+	default:
+		return nil
+	}
+}
+
+func veto(format string, args ...any) error {
+	return &Problem{Kind: ErrUnfinished, Err: fmt.Errorf(format, args...)}
+}
