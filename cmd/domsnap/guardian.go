@@ -72,7 +72,8 @@ func guard(c *cli.Context) error {
 	if err := quiesce.SayReady(ready); err != nil {
 		return err
 	}
-	err := quiesce.Guard(c.Context, quiesce.Post{
+	// Nothing of the context that this process began with may end the watch, or listen to it.
+	err := quiesce.Guard(context.Background(), quiesce.Post{
 		In: in, Insist: c.Duration(optInsist), Free: leaveStderr,
 		Dial: func(ctx context.Context) (quiesce.Guest, error) { return dialGuest(ctx, uri, uuid) },
 	})
