@@ -357,3 +357,10 @@ func TestNobodyIsToldAnythingInTheWindow(t *testing.T) {
 		t.Errorf("%d takes were told of, want 2", told)
 	}
 }
+
+func TestCreateRefusesADomainWhoseMemoryIsSaved(t *testing.T) {
+	r := newRig(t).off()
+	r.domain.edit(func(d *fakeDomain) { d.saved = true })
+	_, err := r.Create(t.Context(), orchestrator.CreateOptions{Domain: "web1"})
+	wantError(t, err, orchestrator.ErrRefused)
+}

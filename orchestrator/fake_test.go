@@ -42,6 +42,7 @@ type fakeDomain struct {
 	mu         sync.Mutex
 	on         bool
 	transient  bool
+	saved      bool
 	disks      []fakeDisk
 	metadata   string
 	uncovered  bool
@@ -104,7 +105,7 @@ func (d *fakeDomain) Describe(ctx context.Context) (*orchestrator.Description, e
 	if err != nil {
 		return nil, err
 	}
-	return &orchestrator.Description{Domain: *parsed, State: d.state(), Persistent: !d.transient}, nil
+	return &orchestrator.Description{Domain: *parsed, State: d.state(), Persistent: !d.transient, Saved: d.saved}, nil
 }
 
 func (d *fakeDomain) state() orchestrator.State {

@@ -95,6 +95,17 @@ func (op *operation) endJournal(ctx context.Context) error {
 	return trace.Do(ctx, "end the journal", func() error { return op.journal.End(op.desc.UUID) })
 }
 
+// checkNotSaved: memory that goes on later believes that the disks are as they were, and its guest has not written
+// everything to them.
+func (op *operation) checkNotSaved() error {
+	if !op.desc.Saved {
+		return nil
+	}
+	name := op.desc.Name
+	return refuse("start it and shut it down, or give up its memory: virsh managedsave-remove "+name,
+		"domain %s is off with its memory saved (virsh managedsave)", name)
+}
+
 // unfinished is the error of a verb that leaves, or meets, work for recover.
 func (op *operation) unfinished(cause error) error {
 	if cause == nil {

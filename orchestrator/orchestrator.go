@@ -51,6 +51,8 @@ type Description struct {
 	xmlspec.Domain
 	State      State
 	Persistent bool
+	// Saved: the domain is off and libvirt has its memory, with which the next start goes on.
+	Saved bool
 }
 
 // Active says that QEMU has the disks open.

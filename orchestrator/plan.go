@@ -75,6 +75,9 @@ func (o *Orchestrator) PlanCreate(ctx context.Context, opts CreateOptions) (*Pla
 }
 
 func (op *operation) planCreate(ctx context.Context, opts CreateOptions) (*Plan, error) {
+	if err := op.checkNotSaved(); err != nil {
+		return nil, err
+	}
 	p, err := op.newPlan(opts)
 	if err != nil {
 		return nil, err

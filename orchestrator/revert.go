@@ -129,6 +129,9 @@ func (r *reversion) plan(ctx context.Context) (err error) {
 	if r.to.State != "" {
 		return refuse("", "snapshot %q is %s", r.to.Name, r.to.State)
 	}
+	if err := r.checkNotSaved(); err != nil {
+		return err
+	}
 	r.before = r.desc.State
 	r.after = State(orElse(string(r.opts.After), string(r.before)))
 	if r.before != Shutoff && !r.opts.Force {

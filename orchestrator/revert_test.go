@@ -178,6 +178,9 @@ func TestRevertIsRefusedBeforeAnythingMoves(t *testing.T) {
 			o.Force = true
 			r.domain.edit(func(d *fakeDomain) { d.transient = true })
 		}, orchestrator.ErrRefused},
+		{"off with its memory saved", func(r *rig, _ *orchestrator.RevertOptions) {
+			r.domain.edit(func(d *fakeDomain) { d.saved = true })
+		}, orchestrator.ErrRefused},
 		{"no such snapshot", func(_ *rig, o *orchestrator.RevertOptions) { o.Snapshot = "three" }, orchestrator.ErrNotFound},
 		{"no such disk in it", func(_ *rig, o *orchestrator.RevertOptions) { o.Disks = []string{"vdz"} }, orchestrator.ErrNotFound},
 		{"a disk is gone from the domain", func(r *rig, _ *orchestrator.RevertOptions) {

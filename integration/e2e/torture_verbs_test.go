@@ -39,11 +39,6 @@ func (x *torturer) scribble(with byte) {
 	}
 }
 
-// offVictims are the verbs on a domain that is off.
-func (x *torturer) offVictims() []victim {
-	return []victim{x.creates(), x.reverts(), x.deletes()}
-}
-
 func (x *torturer) creates() victim {
 	return victim{
 		name: "create", args: append([]string{"snapshot-create-as", x.Name(), "new"}, x.options...), ready: func() {},

@@ -39,7 +39,11 @@ func (d *Domain) describe() (*orchestrator.Description, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &orchestrator.Description{Domain: *parsed, State: state, Persistent: persistent}, nil
+	saved, err := d.dom.HasManagedSaveImage(0)
+	if err != nil {
+		return nil, fmt.Errorf("ask whether the domain's memory is saved: %w", err)
+	}
+	return &orchestrator.Description{Domain: *parsed, State: state, Persistent: persistent, Saved: saved}, nil
 }
 
 // parsed reads the live XML, or that of the definition when the domain is off or the flag says so.

@@ -247,3 +247,26 @@ func TestVolumeOfAPool(t *testing.T) {
 		t.Error("a volume that is not there was found")
 	}
 }
+
+func TestSavedMemoryIsSeen(t *testing.T) {
+	h := connected(t)
+	d := look(t, h, "web1")
+	if describe(t, d).Saved {
+		t.Error("a domain that was never on has its memory saved")
+	}
+	if err := d.Start(t.Context(), false); err != nil {
+		t.Fatal(err)
+	}
+	dom := d.(*Domain).dom
+	if err := dom.ManagedSave(0); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := dom.ManagedSaveRemove(0); err != nil {
+			t.Error(err)
+		}
+	}()
+	if got := describe(t, d); !got.Saved || got.State != orchestrator.Shutoff {
+		t.Errorf("it is described as %+v", got)
+	}
+}
