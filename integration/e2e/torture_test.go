@@ -110,7 +110,7 @@ var readers = regexp.MustCompile(`^before run (lvs|vgs|thin_delta|qemu-img (info
 
 // choose leaves out what shows nothing new. What comes right after an act is what comes right before the next, so that
 // only the last point may be behind its act; and of an act that is done again and again three times are enough. Where
-// not every point is wanted it is each eighth, and the last.
+// not every point is wanted it is each twelfth, and the last.
 func choose(all []string, every bool) []string {
 	counts := map[string]int{}
 	for _, p := range all {
@@ -131,7 +131,7 @@ func choose(all []string, every bool) []string {
 	}
 	var few []string
 	for i, p := range chosen {
-		if i%8 == 3 || i == len(chosen)-1 {
+		if i%12 == 5 || i == len(chosen)-1 {
 			few = append(few, p)
 		}
 	}
@@ -185,11 +185,16 @@ func (x *torturer) recoverAll() {
 	}
 }
 
-// doubly interrupts the verb half-way and just before its end, and the recover that follows at each of its points.
+// doubly interrupts the verb just before its end and, where every point is wanted, half-way, and the recover that follows
+// at each of its points.
 func (x *torturer) doubly(v victim) {
 	x.t.Helper()
 	points := choose(x.points(v), true)
-	for _, at := range []int{len(points) / 2, len(points) - 2} {
+	kills := []int{len(points) - 2}
+	if x.every {
+		kills = append(kills, len(points)/2)
+	}
+	for _, at := range kills {
 		x.run(victim{
 			name: "recover of " + v.name, args: []string{"recover", x.Name()}, check: v.check,
 			ready: func() { v.ready(); x.interrupt(points[at], kill, v.args) },

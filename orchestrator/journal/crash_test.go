@@ -117,3 +117,15 @@ func goOn(t *testing.T, left map[string][]byte) {
 	c.during(func() error { return j.begin(Intent{UUID: "u", Snapshot: "two"}) }, begun)
 	c.after(has("two"))
 }
+
+// TestJournalWithoutRoomLeavesNothing: what could not be written is not left half written.
+func TestJournalWithoutRoomLeavesNothing(t *testing.T) {
+	c := newCrashTest(t)
+	c.fs.full = errors.New("no space left on device")
+	if err := c.files().begin(Intent{UUID: "u"}); !errors.Is(err, c.fs.full) {
+		t.Errorf("%v", err)
+	}
+	if len(c.fs.names) > 0 {
+		t.Errorf("left is %v", c.fs.names)
+	}
+}

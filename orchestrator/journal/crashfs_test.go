@@ -15,6 +15,8 @@ type crashFS struct {
 	durable map[string]*inode
 	// step is called after every change.
 	step func()
+	// full is the error of every write.
+	full error
 }
 
 // inode is a file's content: what is synced, and the changes that are not.
@@ -115,6 +117,9 @@ type handle struct {
 
 // Write cuts what is written into pieces, each of which may get lost.
 func (h *handle) Write(text []byte) (int, error) {
+	if h.fs.full != nil {
+		return 0, h.fs.full
+	}
 	for at := 0; at < len(text); {
 		end := min(at+max(1, len(text)/3), len(text))
 		h.node.pending = append(h.node.pending, change{text: append([]byte(nil), text[at:end]...)})

@@ -33,7 +33,7 @@ type file interface {
 type files struct{ directory }
 
 // begin writes a new file beside and gives it the name when it is whole. One that was left there by a crash is written
-// over.
+// over; one that there was no room for is taken away.
 func (f files) begin(i Intent) error {
 	line, err := encode(i)
 	if err != nil {
@@ -42,7 +42,7 @@ func (f files) begin(i Intent) error {
 	name := nameOf(i.UUID)
 	beside := "." + name
 	if err := write(f.Create, beside, line); err != nil {
-		return err
+		return errors.Join(err, f.Remove(beside))
 	}
 	if err := f.Rename(beside, name); err != nil {
 		return err
