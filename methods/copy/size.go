@@ -31,7 +31,7 @@ func (m *Method) size(ctx context.Context, d methods.Disk) (size, error) {
 		capacity, err := m.Hypervisor.Capacity(ctx, d.Domain.UUID, d.Target)
 		return size{capacity, capacity}, err
 	}
-	name, err := image.Image{Source: d.Source, Format: d.Format}.QEMUName(true)
+	name, err := image.Image{Source: d.Source, Format: d.Format}.HeaderName(ctx)
 	if err != nil {
 		return size{}, err
 	}

@@ -99,7 +99,7 @@ func (p *prepared) Take(ctx context.Context) error {
 // convert copies a disk of a domain that is off. The target is known to be empty, so nothing is written where the disk
 // has zeroes.
 func (m *Method) convert(ctx context.Context, ref methods.Ref) error {
-	name, err := image.Image{Source: ref.Disk.Source, Format: ref.Disk.Format}.QEMUName(false)
+	name, err := image.Image{Source: ref.Disk.Source, Format: ref.Disk.Format}.QEMUName(ctx, false)
 	if err != nil {
 		return err
 	}
