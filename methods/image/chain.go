@@ -109,6 +109,18 @@ func (i Image) below(ctx context.Context) (*Image, error) {
 	return i.resolve(said)
 }
 
+// CheckHeader fails with ErrBlocked for a qcow2 image that wants to be read through other files than a backing file whose
+// format it says. It opens nothing but the image itself.
+func (i Image) CheckHeader(ctx context.Context) error {
+	if i.Format != "qcow2" {
+		return nil
+	}
+	if _, err := i.below(ctx); err != nil {
+		return fmt.Errorf("look into %s: %w", i.Source, err)
+	}
+	return nil
+}
+
 // resolve takes nothing for a backing file but a file or a device whose format is said.
 func (i Image) resolve(said below) (*Image, error) {
 	path := i.Source.Path()

@@ -1,6 +1,7 @@
 package methodtest
 
 import (
+	"cmp"
 	"errors"
 	"math/rand/v2"
 	"os"
@@ -21,6 +22,17 @@ type Race struct {
 	path, link string
 	swaps      atomic.Int64
 	stop, done chan struct{}
+}
+
+// RaceTime is how long a race lasts: a second, or what the variable DOMSNAP_RACE_TIME says.
+func RaceTime(t testing.TB) time.Duration {
+	t.Helper()
+	text := cmp.Or(os.Getenv("DOMSNAP_RACE_TIME"), "1s")
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
 }
 
 // StartRace swaps what is at the path, or nothing, with a link to the target.

@@ -87,6 +87,9 @@ func (l layer) takes(name string) error {
 
 // find is the snapshot of a ref as the image has it, and the image.
 func (m *Internal) find(ctx context.Context, ref methods.Ref) (internalEntry, layer, error) {
+	if err := recordedInside(ref); err != nil {
+		return internalEntry{}, layer{}, err
+	}
 	now, err := m.images.infoOf(ctx, Image{ref.Origin, qcow2})
 	if err != nil {
 		return internalEntry{}, layer{}, err
