@@ -110,7 +110,13 @@ const CanaryText = "root:canary:0:0:what nobody may read or change\n"
 // NewCanary makes one of at least the size, so that it could be taken for an image.
 func NewCanary(t testing.TB, size int64) *Canary {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "canary")
+	return CanaryIn(t, t.TempDir(), size)
+}
+
+// CanaryIn makes one in a directory, as on the file system that is tested.
+func CanaryIn(t testing.TB, dir string, size int64) *Canary {
+	t.Helper()
+	path := filepath.Join(dir, "canary")
 	if err := errors.Join(os.WriteFile(path, []byte(CanaryText), 0o600), os.Truncate(path, max(size, int64(len(CanaryText))))); err != nil {
 		t.Fatal(err)
 	}
