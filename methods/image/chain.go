@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -82,16 +83,11 @@ func (i Image) node(ctx context.Context, layers int) (map[string]any, error) {
 }
 
 func (i Image) checkFormat() error {
-	switch {
-	case i.Format == "":
+	if i.Format == "" {
 		return methods.Unsupportedf("the format of %s is not known: set it in the domain's <driver type='…'/>", i.Source)
-	case i.Format == "qcow2":
-		return nil
 	}
-	for _, known := range single {
-		if i.Format == known {
-			return nil
-		}
+	if i.Format == "qcow2" || slices.Contains(single, i.Format) {
+		return nil
 	}
 	return methods.Unsupportedf("%s has the format %q, whose images may name any other file", i.Source, i.Format)
 }

@@ -27,7 +27,7 @@ func TestReadOnlyConnectionIsRefused(t *testing.T) {
 	}
 	err = d.SetMetadata(t.Context(), "<lineage/>")
 	var problem *orchestrator.Problem
-	if !errors.As(err, &problem) || problem.Kind != orchestrator.ErrRefused || problem.Hint == "" {
+	if !errors.As(err, &problem) || !errors.Is(err, orchestrator.ErrRefused) || problem.Hint == "" {
 		t.Errorf("it says %v", err)
 	}
 	for name, act := range map[string]error{
