@@ -21,6 +21,8 @@ const (
 	// mostName is the longest name of a backing file, headerEnd where version 2's extensions begin.
 	mostName  = 1023
 	headerEnd = 72
+	// mostSnapshots keeps tools from a list that takes them long and much memory to print.
+	mostSnapshots = 4096
 	// mostExtensions and mostExtension are more than QEMU writes.
 	mostExtensions = 64
 	mostExtension  = 64 << 10
@@ -32,7 +34,9 @@ type header struct {
 	Version      uint32
 	NameOffset   uint64
 	NameLength   uint32
-	_            [52]byte
+	_            [40]byte
+	Snapshots    uint32
+	_            [8]byte
 	Incompatible uint64
 	_            [20]byte
 	Length       uint32
@@ -58,6 +62,8 @@ func readBelow(r io.ReaderAt) (below, error) {
 		return below{}, errors.New("read qcow2 header: it is not one")
 	case h.Version == 3 && h.Incompatible&dataFileBit != 0:
 		return below{}, methods.Blockedf("it keeps its data in another file")
+	case h.Snapshots > mostSnapshots:
+		return below{}, methods.Blockedf("it says that it holds %d internal snapshots", h.Snapshots)
 	}
 	return h.readBelow(r)
 }

@@ -53,6 +53,7 @@ func HostileImages(t testing.TB, canary *Canary) []HostileImage {
 	add("a vmdk descriptor", "vmdk", []byte("# Disk DescriptorFile\nversion=1\nCID=1\nparentCID=ffffffff\ncreateType=\"monolithicFlat\"\n"+
 		"RW 512 FLAT \""+canary.Path+"\" 0\n"))
 	add("a table of a petabyte", "qcow2", huge(plain))
+	add("very many snapshots", "qcow2", snapshots(plain))
 	add("no format", "", named(canary.Path, "raw"))
 	pipe := filepath.Join(dir, "pipe")
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
@@ -81,6 +82,7 @@ const (
 	atNameLength   = 16
 	atSize         = 24
 	atL1Size       = 36
+	atSnapshots    = 60
 	atIncompatible = 72
 	// atName is behind all that qemu-img writes there.
 	atName = 2048
@@ -128,5 +130,13 @@ func huge(plain []byte) []byte {
 	image := append([]byte{}, plain...)
 	binary.BigEndian.PutUint64(image[atSize:], 1<<50)
 	binary.BigEndian.PutUint32(image[atL1Size:], 1<<21)
+	return image
+}
+
+// snapshots says that it has as many as there can be, all of them empty.
+func snapshots(plain []byte) []byte {
+	image := append(append([]byte{}, plain...), make([]byte, 4<<20)...)
+	binary.BigEndian.PutUint32(image[atSnapshots:], 65535)
+	binary.BigEndian.PutUint64(image[atSnapshots+4:], uint64(len(plain)))
 	return image
 }

@@ -123,13 +123,14 @@ func parseInfo(img Image, out []byte) (layer, error) {
 func (i images) chain(ctx context.Context, img Image) ([]layer, error) {
 	var chain []layer
 	for img.Path != "" {
+		if contains(chain, img.Path) || len(chain) > maxChain*2 {
+			return nil, methods.Blockedf("the backing chain of %s does not end", chain[0].Path)
+		}
 		l, err := i.info(ctx, img)
 		if err != nil {
 			return nil, err
 		}
-		if chain = append(chain, l); len(chain) > maxChain*2 {
-			return nil, methods.Blockedf("the backing chain of %s does not end", chain[0].Path)
-		}
+		chain = append(chain, l)
 		img = l.Backing
 	}
 	return chain, nil
