@@ -140,10 +140,13 @@ func (d *deletion) postpone(ctx context.Context, id string, because []string) er
 
 // drop removes a snapshot from its storages and then from the lineage. From its first act on it only goes forward.
 func (d *deletion) drop(ctx context.Context, s *xmlspec.LineageSnapshot, drops drops) error {
+	id := s.ID
+	if err := d.authorize(ctx); err != nil {
+		return err
+	}
 	if err := d.writeJournal(ctx, d.intent(s, drops)); err != nil {
 		return err
 	}
-	id := s.ID
 	for _, one := range drops {
 		if one.done {
 			continue

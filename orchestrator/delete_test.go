@@ -169,7 +169,7 @@ func TestDeleteThatStopsIsFinishedByRecover(t *testing.T) {
 		"behind it":          func(r *rig, err error) { r.store.Fail(memory.AfterDrop, "vda", err) },
 		"at the second disk": func(r *rig, err error) { r.store.Fail(memory.AtDrop, "vdb", err) },
 		"behind it too":      func(r *rig, err error) { r.store.Fail(memory.AfterDrop, "vdb", err) },
-		"at the metadata":    func(r *rig, err error) { r.domain.writeFails = func() error { return err } },
+		"at the metadata":    func(r *rig, err error) { r.domain.writeFails = behindTheFirst(err) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := twoSnapshots(t)
@@ -188,7 +188,7 @@ func TestDeleteWithNewNamesThatStopsIsFinishedByRecover(t *testing.T) {
 	r := newRig(t, layeredAs(&method)).off()
 	one, two := r.takeBy("one", "layered"), r.takeBy("two", "layered")
 	method.renames[one.ID] = two.ID
-	r.domain.writeFails = func() error { return errPlanned }
+	r.domain.writeFails = behindTheFirst(errPlanned)
 	_, err := r.Delete(t.Context(), orchestrator.DeleteOptions{Domain: "web1", Snapshot: "one"})
 	wantError(t, err, orchestrator.ErrUnfinished)
 	r.domain.writeFails = nil

@@ -21,7 +21,10 @@ func (o *Orchestrator) lock(ctx context.Context, uuid string) (*os.File, error) 
 	if err := errors.Join(os.MkdirAll(o.StateDir, 0o711), os.MkdirAll(dir, 0o700)); err != nil {
 		return nil, fmt.Errorf("make the lock directory: %w", err)
 	}
-	f, err := os.OpenFile(filepath.Join(dir, uuid), os.O_CREATE|os.O_RDWR|syscall.O_NOFOLLOW, 0o600)
+	if err := checkPrivate(o.StateDir); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(filepath.Join(dir, filepath.Base(uuid)), os.O_CREATE|os.O_RDWR|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open the lock: %w", err)
 	}
@@ -31,6 +34,19 @@ func (o *Orchestrator) lock(ctx context.Context, uuid string) (*os.File, error) 
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
+}
+
+// checkPrivate refuses a directory of state that others could put things into.
+func checkPrivate(dir string) error {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return fmt.Errorf("look at the state directory: %w", err)
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if ok && int(st.Uid) == os.Geteuid() && info.Mode().Perm()&0o022 == 0 {
+		return nil
+	}
+	return refuse("choose another --state-dir, or make it root's own: chown root, chmod go-w", "others may write into %s", dir)
 }
 
 func flock(ctx context.Context, f *os.File) error {

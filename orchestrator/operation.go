@@ -3,6 +3,7 @@ package orchestrator
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"time"
@@ -127,6 +128,15 @@ func (op *operation) commit(ctx context.Context) error {
 		return err
 	}
 	return op.domain.SetMetadata(ctx, text)
+}
+
+// authorize writes the lineage as it is, before anything is done that goes only forward: who may not, finds out when
+// everything is still as it was.
+func (op *operation) authorize(ctx context.Context) error {
+	if err := op.commit(ctx); err != nil {
+		return fmt.Errorf("make sure that the lineage can be written: %w", err)
+	}
+	return nil
 }
 
 func (op *operation) identity() methods.Domain {

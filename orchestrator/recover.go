@@ -91,6 +91,9 @@ func (op *operation) left(cause error) error {
 }
 
 func (op *operation) redo(ctx context.Context, i *journal.Intent) ([]string, error) {
+	if err := op.checkIntent(i); err != nil {
+		return nil, fmt.Errorf("read journal: %w", err)
+	}
 	switch i.Verb {
 	case journal.Create:
 		return op.undoCreate(ctx, i)
@@ -105,6 +108,21 @@ func (op *operation) redo(ctx context.Context, i *journal.Intent) ([]string, err
 
 func unknownVerb(i *journal.Intent) error {
 	return fmt.Errorf("read journal: unknown verb %q", i.Verb)
+}
+
+// checkIntent wants an intent of this domain that is complete in itself.
+func (op *operation) checkIntent(i *journal.Intent) error {
+	if i.UUID != op.desc.UUID {
+		return fmt.Errorf("it is of domain %q", i.UUID)
+	}
+	if i.Verb != journal.Revert {
+		return nil
+	}
+	disks := len(i.Refs)
+	if len(i.Disks) != disks || len(i.Hows) != disks || i.Safety != "" && len(i.Kept) != disks {
+		return fmt.Errorf("it has %d snapshots of %d disks in %d ways, %d of them kept", disks, len(i.Disks), len(i.Hows), len(i.Kept))
+	}
+	return nil
 }
 
 func (op *operation) undoCreate(ctx context.Context, i *journal.Intent) ([]string, error) {

@@ -75,7 +75,7 @@ func TestPlanOfRecoverOfARevert(t *testing.T) {
 
 func TestPlanOfRecoverOfARevertWhoseDisksAreDone(t *testing.T) {
 	r := twoSnapshots(t)
-	r.domain.writeFails = func() error { return errPlanned }
+	r.domain.writeFails = behindTheFirst(errPlanned)
 	_, err := r.Revert(t.Context(), revertTo("one"))
 	wantError(t, err, orchestrator.ErrUnfinished)
 	r.domain.writeFails = nil

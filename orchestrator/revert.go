@@ -190,6 +190,9 @@ func (op *operation) progress(step string) methods.Progress {
 }
 
 func (r *reversion) run(ctx context.Context) (*RevertResult, error) {
+	if err := r.authorize(ctx); err != nil {
+		return nil, err
+	}
 	if err := r.ready(ctx); err != nil {
 		return nil, errors.Join(err, r.restore(ctx))
 	}

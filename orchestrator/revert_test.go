@@ -265,7 +265,7 @@ func TestRevertThatIsCancelledGivesTheDomainBack(t *testing.T) {
 // revertFailures are the places behind the point of no return.
 func revertFailures() map[string]func(*rig, error) {
 	failures := map[string]func(*rig, error){
-		"metadata": func(r *rig, err error) { r.domain.writeFails = func() error { return err } },
+		"metadata": func(r *rig, err error) { r.domain.writeFails = behindTheFirst(err) },
 	}
 	for _, p := range []memory.Point{memory.AtRevert, memory.MidRevert, memory.AfterRevert} {
 		for _, target := range []string{"vda", "vdb"} {

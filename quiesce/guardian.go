@@ -9,6 +9,8 @@ import (
 	"os/exec"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Process is a guardian in a process of its own.
@@ -81,6 +83,17 @@ func (p *Process) kill() error {
 // GuardianPipes are the ends that StartGuardian gave to this process, which is a guardian.
 func GuardianPipes() (in io.Reader, ready io.WriteCloser) {
 	return os.NewFile(guardianIn, "guardian-in"), os.NewFile(guardianReady, "guardian-ready")
+}
+
+// KeepFiles has the files of a guardian stay open when its process goes on as another program: the two pipes, and all
+// that it inherited behind them.
+func KeepFiles(inherited int) error {
+	for fd := guardianIn; fd <= guardianReady+inherited; fd++ {
+		if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETFD, 0); err != nil && !errors.Is(err, unix.EBADF) {
+			return fmt.Errorf("keep file %d open: %w", fd, err)
+		}
+	}
+	return nil
 }
 
 // SayReady ends the start of a guardian: from now on it can let the guest go.

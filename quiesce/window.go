@@ -31,14 +31,19 @@ func (w *window) foreignFreeze(ctx context.Context) bool {
 	return err == nil && frozen
 }
 
+// withDefaults also bounds what was asked for: a guest that is held is out of service.
 func (o Options) withDefaults() Options {
-	if o.FreezeTimeout == 0 {
-		o.FreezeTimeout = FreezeTimeout
-	}
-	if o.HoldLimit == 0 {
-		o.HoldLimit = HoldLimit
-	}
+	o.FreezeTimeout = bound(o.FreezeTimeout, FreezeTimeout, MaxFreezeTimeout)
+	o.HoldLimit = bound(o.HoldLimit, HoldLimit, HoldLimit)
 	return o
+}
+
+// bound is the default for what was not said, and never more than the most.
+func bound(d, usual, most time.Duration) time.Duration {
+	if d <= 0 {
+		return usual
+	}
+	return min(d, most)
 }
 
 type window struct {

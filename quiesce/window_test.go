@@ -303,3 +303,19 @@ func TestPauseThatFailsIsResumed(t *testing.T) {
 	}
 	w.wantLetGo(t)
 }
+
+// TestNobodyHoldsAGuestForLong: the limits are caps, whatever was asked for.
+func TestNobodyHoldsAGuestForLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWindow()
+		w.opts.HoldLimit, w.opts.FreezeTimeout = time.Hour, time.Hour
+		start := time.Now()
+		_, err := w.open(t.Context(), func(ctx context.Context) error {
+			<-ctx.Done()
+			return ctx.Err()
+		})
+		if took := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || took > quiesce.HoldLimit+time.Second {
+			t.Errorf("it was held for %v, %v", took, err)
+		}
+	})
+}

@@ -104,24 +104,38 @@ type layout struct {
 	Disks  []LineageDisk `xml:"disk"`
 }
 
-// ParseLineage reads what Marshal wrote. An empty text is an empty lineage.
+// ParseLineage reads what Marshal wrote, and nothing else: others may write to a domain's metadata. An empty text is an
+// empty lineage. What a newer version has added would be lost with the next write, and is an error too.
 func ParseLineage(doc string) (*Lineage, error) {
 	l := &Lineage{}
 	if strings.TrimSpace(doc) == "" {
 		return l, nil
 	}
-	if err := xml.Unmarshal([]byte(doc), l); err != nil {
+	root, err := parseWithin([]byte(doc), limits{depth: lineageDepth, nodes: maxLineageNodes, space: LineageNamespace})
+	if err == nil && root.Name != lineageElement {
+		err = root.Errorf("the root element is not <%s>", lineageElement)
+	}
+	if err == nil {
+		err = root.Decode(l)
+	}
+	if err == nil {
+		err = l.check()
+	}
+	if err != nil {
 		return nil, fmt.Errorf("read lineage: %w", err)
 	}
 	return l, l.expand()
 }
 
-// Marshal writes the lineage compactly.
+// Marshal writes the lineage compactly. It fails where ParseLineage would for its size.
 func (l *Lineage) Marshal() (string, error) {
 	l.compact()
 	text, err := xml.Marshal(l)
 	if err != nil {
 		return "", fmt.Errorf("write lineage: %w", err)
+	}
+	if len(text) > MaxBytes {
+		return "", fmt.Errorf("write lineage: it has %d bytes, more than %d: delete old snapshots", len(text), MaxBytes)
 	}
 	return string(text), nil
 }

@@ -28,6 +28,17 @@ func Parse(data []byte) (*Node, error) {
 }
 
 func parse(data []byte, maxDepth int) (*Node, error) {
+	return parseWithin(data, limits{depth: maxDepth, nodes: MaxNodes})
+}
+
+// limits are what a document may be at most; the size is the same for all.
+type limits struct {
+	depth, nodes int
+	// space is the one namespace that there may be.
+	space string
+}
+
+func parseWithin(data []byte, l limits) (*Node, error) {
 	if len(data) > MaxBytes {
 		return nil, &SyntaxError{Line: 1, Column: 1, Path: "/", Message: fmt.Sprintf("the document is larger than %d bytes", MaxBytes)}
 	}
@@ -35,7 +46,7 @@ func parse(data []byte, maxDepth int) (*Node, error) {
 	if err := checkCharacters(data); err != nil {
 		return nil, err
 	}
-	r := &reader{data: data, decoder: xml.NewDecoder(bytes.NewReader(data)), maxDepth: maxDepth, textOffset: noText}
+	r := &reader{data: data, decoder: xml.NewDecoder(bytes.NewReader(data)), limits: l, textOffset: noText}
 	r.decoder.CharsetReader = onlyUTF8
 	return r.read()
 }
@@ -46,9 +57,9 @@ func onlyUTF8(charset string, _ io.Reader) (io.Reader, error) {
 
 // reader builds the tree. open is the innermost element that has not ended.
 type reader struct {
-	data     []byte
-	decoder  *xml.Decoder
-	maxDepth int
+	data    []byte
+	decoder *xml.Decoder
+	limits  limits
 
 	root, open           *Node
 	depth, nodes         int
@@ -102,8 +113,8 @@ func (r *reader) instruction(t xml.ProcInst) error {
 }
 
 func (r *reader) count(nodes int) error {
-	if r.nodes += nodes; r.nodes > MaxNodes {
-		return r.errorf("the document has more than %d nodes", MaxNodes)
+	if r.nodes += nodes; r.nodes > r.limits.nodes {
+		return r.errorf("the document has more than %d nodes", r.limits.nodes)
 	}
 	return nil
 }

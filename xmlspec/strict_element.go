@@ -27,10 +27,10 @@ func (r *reader) startsWell(t xml.StartElement) error {
 	switch {
 	case r.open == nil && r.root != nil:
 		return r.errorf("a second root element <%.64s>", t.Name.Local)
-	case foreign(t.Name):
+	case r.foreign(t.Name):
 		return r.errorf("namespaces and prefixes are not allowed (element %.64s)", t.Name.Local)
-	case r.depth == r.maxDepth:
-		return r.errorf("elements nest deeper than %d levels", r.maxDepth)
+	case r.depth == r.limits.depth:
+		return r.errorf("elements nest deeper than %d levels", r.limits.depth)
 	case len(t.Name.Local) > maxName:
 		return r.errorf("an element's name is longer than %d bytes", maxName)
 	case r.textOffset != noText:
@@ -47,6 +47,8 @@ func (r *reader) attributes(attrs []xml.Attr) error {
 	for _, a := range attrs {
 		name := a.Name.Local
 		switch {
+		case r.declares(a):
+			continue
 		case foreign(a.Name):
 			return r.errorf("namespaces and prefixes are not allowed (attribute %.64s)", name)
 		case seen[name]:
@@ -58,6 +60,20 @@ func (r *reader) attributes(attrs []xml.Attr) error {
 		r.open.Attrs = append(r.open.Attrs, Attr{Name: name, Value: a.Value})
 	}
 	return nil
+}
+
+// foreign is the rule for elements, which may be in the namespace of the document.
+func (r *reader) foreign(name xml.Name) bool {
+	if r.limits.space != "" && name.Space == r.limits.space {
+		name.Space = ""
+	}
+	return foreign(name)
+}
+
+// declares says that an attribute only names the namespace of the document.
+func (r *reader) declares(a xml.Attr) bool {
+	named := a.Name.Space == "xmlns" || a.Name == xml.Name{Local: "xmlns"}
+	return named && r.limits.space != "" && a.Value == r.limits.space
 }
 
 func foreign(name xml.Name) bool {

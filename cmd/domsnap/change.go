@@ -97,7 +97,7 @@ func revert(ctx context.Context, o *orchestrator.Orchestrator, c *cli.Context, o
 		if r.Safety != nil {
 			fmt.Fprintf(w, "What was there before is kept as snapshot %s\n", *r.Safety)
 		}
-		_, err := fmt.Fprintf(w, "Domain %s reverted to %s, now %s\n", r.Domain, r.RevertedTo, r.DomainState)
+		_, err := fmt.Fprintf(w, "Domain %s reverted to %s, now %s\n", oneLine(r.Domain), oneLine(r.RevertedTo), r.DomainState)
 		return err
 	}}, err
 }
@@ -114,10 +114,10 @@ func deleteSnapshot(ctx context.Context, o *orchestrator.Orchestrator, c *cli.Co
 	r, err := o.Delete(ctx, opts)
 	return answer{r, func(w io.Writer) error {
 		for _, name := range r.Deleted {
-			fmt.Fprintf(w, "Domain snapshot %s deleted\n", name)
+			fmt.Fprintf(w, "Domain snapshot %s deleted\n", oneLine(name))
 		}
 		for _, p := range r.PendingDelete {
-			fmt.Fprintf(w, "Domain snapshot %s will be deleted later: %s\n", p.Name, strings.Join(p.Because, "; "))
+			fmt.Fprintf(w, "Domain snapshot %s will be deleted later: %s\n", oneLine(p.Name), oneLine(strings.Join(p.Because, "; ")))
 		}
 		return nil
 	}}, err
@@ -144,7 +144,7 @@ func recoverDomains(ctx context.Context, o *orchestrator.Orchestrator, c *cli.Co
 	return answer{value, func(w io.Writer) error {
 		for _, r := range list {
 			for _, did := range r.Did {
-				fmt.Fprintf(w, "%s: %s\n", r.Domain, did)
+				fmt.Fprintf(w, "%s: %s\n", oneLine(r.Domain), oneLine(did))
 			}
 		}
 		return nil
@@ -167,7 +167,7 @@ func printSteps(w io.Writer, steps []orchestrator.PlannedStep) error {
 		if s.Window {
 			mark = "*"
 		}
-		if _, err := fmt.Fprintf(w, "%2d %s %s\n", i+1, mark, printable(s.Step)); err != nil {
+		if _, err := fmt.Fprintf(w, "%2d %s %s\n", i+1, mark, oneLine(s.Step)); err != nil {
 			return err
 		}
 	}

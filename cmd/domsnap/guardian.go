@@ -98,6 +98,10 @@ func showName() error {
 	if err != nil {
 		return fmt.Errorf("find this program: %w", err)
 	}
+	// The lock is what is inherited.
+	if err := quiesce.KeepFiles(1); err != nil {
+		return err
+	}
 	return syscall.Exec(self, append([]string{guardianName}, os.Args[1:]...), os.Environ())
 }
 

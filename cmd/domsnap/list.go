@@ -49,7 +49,7 @@ func listSnapshots(ctx context.Context, o *orchestrator.Orchestrator, c *cli.Con
 
 func printNames(w io.Writer, list []*orchestrator.Snapshot) error {
 	for _, s := range list {
-		if _, err := fmt.Fprintln(w, s.Name); err != nil {
+		if _, err := fmt.Fprintln(w, oneLine(s.Name)); err != nil {
 			return err
 		}
 	}
@@ -103,7 +103,7 @@ type branch struct {
 }
 
 func drawBranch(w io.Writer, b branch) error {
-	if _, err := fmt.Fprintln(w, b.before+printable(b.root.Name)); err != nil {
+	if _, err := fmt.Fprintln(w, b.before+oneLine(b.root.Name)); err != nil {
 		return err
 	}
 	below := b.children[b.root.Name]

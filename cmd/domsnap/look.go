@@ -125,7 +125,7 @@ func source(ctx context.Context, o *orchestrator.Orchestrator, c *cli.Context) (
 	list, err := o.Sources(ctx, c.Args().Get(0), c.Args().Get(1), c.String("disk"))
 	return answer{list, func(w io.Writer) error {
 		for _, d := range list {
-			if _, err := fmt.Fprintln(w, d.BackupSource.XML); err != nil {
+			if _, err := fmt.Fprintln(w, oneLine(d.BackupSource.XML)); err != nil {
 				return err
 			}
 		}
@@ -137,7 +137,7 @@ func source(ctx context.Context, o *orchestrator.Orchestrator, c *cli.Context) (
 func snapshotAnswer(s *orchestrator.Snapshot) answer {
 	return answer{s, func(w io.Writer) error {
 		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-		line := func(name string, value any) { fmt.Fprintf(t, "%s:\t%v\n", name, value) }
+		line := func(name string, value any) { fmt.Fprintf(t, "%s:\t%s\n", oneLine(name), oneLine(fmt.Sprint(value))) }
 		line("Name", s.Name)
 		line("Domain", s.Domain)
 		line("Id", s.ID)
@@ -149,7 +149,7 @@ func snapshotAnswer(s *orchestrator.Snapshot) answer {
 		line("Consistency", s.Consistency.Level)
 		line("Guest held", fmt.Sprintf("%d ms frozen, %d ms paused", s.Consistency.FrozenMS, s.Consistency.PausedMS))
 		for _, note := range s.Consistency.Skipped {
-			line("Note", printable(note))
+			line("Note", note)
 		}
 		for _, d := range s.Disks {
 			line("Disk "+d.Target, fmt.Sprintf("%s  %s", strings.TrimSpace(d.Method+" "+d.Mode), d.Ref))

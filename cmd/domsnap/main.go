@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/signal"
 	"syscall"
@@ -18,9 +19,12 @@ func main() {
 
 // run is the whole program: arguments in, exit code out.
 func run(args []string) int {
+	ui := &ui{in: os.Stdin, out: os.Stdout, err: os.Stderr}
+	if err := errors.Join(checkCaller(), leaveBehind()); err != nil {
+		return ui.finish(err)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	ui := &ui{in: os.Stdin, out: os.Stdout, err: os.Stderr}
 	app := newApp(ui)
 	return ui.finish(app.RunContext(withFailpoints(ctx), permute(app, args)))
 }

@@ -28,7 +28,7 @@ func (p *progress) show(e orchestrator.Event) {
 	case p == nil:
 	case e.Total > 0:
 		p.drawn = true
-		fmt.Fprintf(p.to, "\r\x1b[K%s %3d %%", e.Step, e.Current*100/e.Total)
+		fmt.Fprintf(p.to, "\r\x1b[K%s %3d %%", oneLine(e.Step), e.Current*100/e.Total)
 	case e.Done && p.drawn:
 		p.drawn = false
 		fmt.Fprint(p.to, "\r\x1b[K")

@@ -26,7 +26,7 @@ func newTable(w io.Writer, columns ...string) *table {
 
 func (t *table) row(cells ...string) {
 	for i, c := range cells {
-		cells[i] = printable(strings.ReplaceAll(c, "\n", " "))
+		cells[i] = oneLine(c)
 	}
 	fmt.Fprintln(t.tabs, " "+strings.TrimRight(strings.Join(cells, "\t"), "\t"))
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -62,13 +63,23 @@ func (ui *ui) print(a answer) error {
 	if ui.json {
 		return ui.encode(a.value)
 	}
-	return a.table(ui.out)
+	var text bytes.Buffer
+	if err := a.table(&text); err != nil {
+		return err
+	}
+	_, err := io.WriteString(ui.out, printable(text.String()))
+	return err
 }
 
 func (ui *ui) encode(value any) error {
-	e := json.NewEncoder(ui.out)
+	var text bytes.Buffer
+	e := json.NewEncoder(&text)
 	e.SetEscapeHTML(false)
-	return e.Encode(value)
+	if err := e.Encode(value); err != nil {
+		return err
+	}
+	_, err := io.WriteString(ui.out, escaped(text.String()))
+	return err
 }
 
 // watch tells what a step does, to those who want to know.
@@ -83,7 +94,7 @@ func (ui *ui) watch(e orchestrator.Event) {
 	if e.Err != nil {
 		outcome = "failed"
 	}
-	fmt.Fprintf(ui.err, "%s: %s in %d ms\n", e.Step, outcome, e.Took.Milliseconds())
+	fmt.Fprintf(ui.err, "%s: %s in %d ms\n", oneLine(e.Step), outcome, e.Took.Milliseconds())
 }
 
 // finish reports how the program ended and gives its exit code.
@@ -124,12 +135,35 @@ func (ui *ui) finishJSON(code int, message, hint string) int {
 	return code
 }
 
-// printable takes out what could move a terminal's cursor.
+// printable takes out what could move a terminal's cursor, or show text in another order than it is in.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' && r != '\n' && r != '\t' || r >= 0x7f && r < 0xa0 {
+		if r < ' ' && r != '\n' && r != '\t' || unprintable(r) {
 			return -1
 		}
 		return r
 	}, s)
+}
+
+// unprintable are the control characters beyond ASCII's first, and those that turn the direction of writing.
+func unprintable(r rune) bool {
+	return r >= 0x7f && r < 0xa0 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069
+}
+
+// oneLine is printable for what must not look like several lines, or columns.
+func oneLine(s string) string {
+	return printable(strings.NewReplacer("\n", " ", "\t", " ").Replace(s))
+}
+
+// escaped says in JSON's way what a JSON document has of such characters, all of it in strings.
+func escaped(document string) string {
+	var b strings.Builder
+	for _, r := range document {
+		if unprintable(r) {
+			fmt.Fprintf(&b, "\\u%04x", r)
+			continue
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
 }

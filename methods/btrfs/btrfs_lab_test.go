@@ -31,6 +31,8 @@ type rig struct {
 // checks hold for every way on every file system.
 var checks = map[string]func(*testing.T, *rig){
 	"PlanChangesNothing":         planChangesNothing,
+	"RaceForTheStore":            raceForTheStore,
+	"RaceForTheDisk":             raceForTheDisk,
 	"TakeStatDrop":               takeStatDrop,
 	"TakeTwice":                  takeTwice,
 	"SnapshotIsImmutable":        snapshotIsImmutable,

@@ -23,16 +23,23 @@ func (m *Method) Open(ctx context.Context, ref methods.Ref) (methods.Content, er
 	if l.format == "raw" {
 		return methods.Bounded(f, ref.Size), nil
 	}
-	if err := f.Close(); err != nil {
-		return nil, err
+	// The file itself: its name leads through a directory that QEMU's user may own.
+	itself := methods.Source{File: fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), f.Fd())}
+	c, err := image.Open(ctx, image.Image{Source: itself, Format: l.format})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open snapshot %s: %w", ref.Name, err), f.Close())
 	}
-	return image.Open(ctx, l.image())
+	return opened{c, f}, nil
 }
 
-// image is the snapshot's file for those who open it themselves.
-func (l location) image() image.Image {
-	return image.Image{Source: methods.Source{File: l.file()}, Format: l.format}
+// opened is a snapshot's content and the file that it is read from.
+type opened struct {
+	methods.Content
+	file *os.File
 }
+
+// Close implements methods.Content.
+func (r opened) Close() error { return errors.Join(r.Content.Close(), r.file.Close()) }
 
 // openFile opens the snapshot's file. It fails as openStore and openContent do.
 func (l location) openFile(size int64) (_ *os.File, err error) {

@@ -17,14 +17,11 @@ func TestProbe(t *testing.T) {
 	}
 }
 
-func TestQcow2IsReadThroughQEMU(t *testing.T) {
+func TestExtentsOfQcow2SayNothing(t *testing.T) {
 	disk := rawDisk("/img/a.qcow2")
 	disk.Format = "qcow2"
 	l, err := locate(subvolume{}, "abcd1", disk)
 	must(t, err)
-	if got := l.image(); got.Format != "qcow2" || got.Source.File != "/img/.domsnap/ds-abcd1-vda/a.qcow2" {
-		t.Errorf("opened as %+v", got)
-	}
 	_, err = New().Changes(t.Context(), methods.ChangesRequest{Disk: disk, From: methods.Ref{
 		Snapshot: "abcd1", Method: "btrfs", Mode: "subvolume", Disk: disk, Name: l.path(),
 	}})

@@ -14,26 +14,34 @@ import (
 )
 
 // Drop implements methods.Method. A copy at work may still be written by libvirt, also when who began it is gone.
-func (m *Method) Drop(ctx context.Context, req methods.DropRequest) error {
+func (m *Method) Drop(ctx context.Context, req methods.DropRequest) (err error) {
 	ref := req.Ref
 	if err := errors.Join(ctx.Err(), checkName(ref)); err != nil {
 		return err
 	}
-	if _, err := os.Lstat(partial(ref)); err == nil {
-		if err := m.Hypervisor.AbortBackup(ctx, ref.Disk.Domain.UUID, partial(ref)); err != nil {
-			return fmt.Errorf("end the copy into %s: %w", partial(ref), err)
-		}
+	in, err := m.openFolder(filepath.Dir(ref.Name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
 	}
-	dir := filepath.Dir(ref.Name)
-	for _, path := range []string{partial(ref), ref.Name} {
-		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("remove copy: %w", err)
-		}
+	if err != nil {
+		return fmt.Errorf("find copy %s: %w", ref.Name, err)
 	}
-	if err := syncDirectory(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	defer func() { err = errors.Join(err, in.Close()) }()
+	if err := m.endCopy(ctx, in, ref); err != nil {
+		return fmt.Errorf("end the copy into %s: %w", partial(ref), err)
+	}
+	if err := in.remove(filepath.Base(partial(ref)), filepath.Base(ref.Name)); err != nil {
 		return err
 	}
-	return m.removeDirectory(dir)
+	return in.removeEmpty()
+}
+
+func (m *Method) endCopy(ctx context.Context, in *folder, ref methods.Ref) error {
+	atWork, err := in.has(filepath.Base(partial(ref)))
+	if err != nil || !atWork {
+		return err
+	}
+	return m.Hypervisor.AbortBackup(ctx, ref.Disk.Domain.UUID, partial(ref))
 }
 
 // checkName refuses a record that names anything but a copy of its own disk and snapshot.

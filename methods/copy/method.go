@@ -11,7 +11,6 @@ import (
 
 	"github.com/domsnap/domsnap/methods"
 	"github.com/domsnap/domsnap/methods/command"
-	"github.com/domsnap/domsnap/methods/image"
 )
 
 // Name is what descriptors call the method.
@@ -127,27 +126,28 @@ func (m *Method) fileName(req methods.PlanRequest, opts options) (string, error)
 }
 
 // Stat implements methods.Method. What is not finished has another name.
-func (*Method) Stat(_ context.Context, ref methods.Ref) (methods.Info, error) {
-	info, err := lookAt(ref.Name)
+func (m *Method) Stat(_ context.Context, ref methods.Ref) (methods.Info, error) {
+	f, info, err := m.openCopy(ref)
 	if err != nil {
 		return methods.Info{}, fmt.Errorf("find copy %s: %w", ref.Name, err)
 	}
-	if info.Size() != ref.Size {
-		return methods.Info{}, fmt.Errorf("find copy %s: it has %d bytes instead of %d: %w", ref.Name, info.Size(), ref.Size, methods.ErrBroken)
-	}
-	return methods.Info{BytesUsed: allocated(info)}, nil
+	return methods.Info{BytesUsed: allocated(info)}, f.Close()
 }
 
 // Open implements methods.Method.
-func (m *Method) Open(ctx context.Context, ref methods.Ref) (methods.Content, error) {
-	if _, err := m.Stat(ctx, ref); err != nil {
-		return nil, err
+func (m *Method) Open(_ context.Context, ref methods.Ref) (methods.Content, error) {
+	f, _, err := m.openCopy(ref)
+	if err != nil {
+		return nil, fmt.Errorf("open copy %s: %w", ref.Name, err)
 	}
-	return image.Open(ctx, image.Image{Source: methods.Source{File: ref.Name}, Format: raw})
+	return methods.Bounded(f, ref.Size), nil
 }
 
 // Source implements methods.Sourcer.
 func (*Method) Source(_ context.Context, ref methods.Ref) (methods.BackupSource, error) {
+	if err := checkName(ref); err != nil {
+		return methods.BackupSource{}, err
+	}
 	var escaped strings.Builder
 	if err := xml.EscapeText(&escaped, []byte(ref.Name)); err != nil {
 		return methods.BackupSource{}, err

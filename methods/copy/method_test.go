@@ -157,7 +157,7 @@ func TestStatSaysWhatIsWrong(t *testing.T) {
 
 func TestSource(t *testing.T) {
 	s := newStage(t, false)
-	got, err := s.method.Source(t.Context(), methods.Ref{Name: "/a'b/ds-aaaa-vda.raw"})
+	got, err := s.method.Source(t.Context(), methods.Ref{Snapshot: "aaaa", Disk: s.disk, Name: "/a'b/ds-aaaa-vda.raw"})
 	want := methods.BackupSource{XML: "<source file='/a&#39;b/ds-aaaa-vda.raw'/>", URI: "/a'b/ds-aaaa-vda.raw", Format: "raw"}
 	if err != nil || got != want {
 		t.Errorf("%+v, %v", got, err)

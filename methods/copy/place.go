@@ -68,72 +68,30 @@ func checkPrivate(dir string, info fs.FileInfo) error {
 	}
 }
 
-// makeDirectory makes the directory and the one above it, where they are this program's.
-func (m *Method) makeDirectory(dir string) error {
-	if !m.made(dir) {
-		return nil
-	}
-	if err := os.MkdirAll(filepath.Dir(filepath.Dir(dir)), storeMode); err != nil {
-		return err
-	}
-	for _, d := range []string{filepath.Dir(dir), dir} {
-		err := os.Mkdir(d, storeMode)
-		if err == nil {
-			err = os.Chmod(d, storeMode)
-		}
-		if err != nil && !errors.Is(err, fs.ErrExist) {
-			return err
-		}
-		info, err := os.Lstat(d)
-		if err != nil {
-			return err
-		}
-		if err := checkPrivate(d, info); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// removeDirectory removes what makeDirectory made, if nothing is in it.
-func (m *Method) removeDirectory(dir string) error {
-	if !m.made(dir) {
-		return nil
-	}
-	for _, d := range []string{dir, filepath.Dir(dir)} {
-		err := unix.Rmdir(d)
-		if errors.Is(err, unix.ENOTEMPTY) || errors.Is(err, unix.EEXIST) || errors.Is(err, unix.EBUSY) {
-			return nil
-		}
-		if err != nil && !errors.Is(err, unix.ENOENT) {
-			return fmt.Errorf("remove directory %s: %w", d, err)
-		}
-	}
-	return nil
-}
-
 // createPartial makes the file of a copy at work, empty and with the size of the disk. Another domain's last copy
 // may take the directory away under it.
-func (m *Method) createPartial(ref methods.Ref) (*os.File, error) {
-	dir := filepath.Dir(ref.Name)
+func (m *Method) createPartial(ref methods.Ref) (*folder, *os.File, error) {
+	var in *folder
 	var f *os.File
 	err := fs.ErrNotExist
 	for try := 0; try < 3 && errors.Is(err, fs.ErrNotExist); try++ {
-		if err = m.makeDirectory(dir); err != nil {
+		if in, err = m.makeFolder(filepath.Dir(ref.Name)); err != nil {
 			continue
 		}
-		f, err = os.OpenFile(partial(ref), os.O_CREATE|os.O_EXCL|os.O_RDWR|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+		if f, err = in.open(filepath.Base(partial(ref)), os.O_CREATE|os.O_EXCL|os.O_RDWR); err != nil {
+			err = errors.Join(err, in.Close())
+		}
 	}
 	if errors.Is(err, fs.ErrExist) {
-		return nil, fmt.Errorf("create %s: %w", partial(ref), methods.ErrExists)
+		return nil, nil, fmt.Errorf("create %s: %w", partial(ref), methods.ErrExists)
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := f.Truncate(ref.Size); err != nil {
-		return nil, errors.Join(err, f.Close())
+		return nil, nil, errors.Join(err, f.Close(), in.Close())
 	}
-	return f, nil
+	return in, f, nil
 }
 
 func partial(ref methods.Ref) string {
@@ -154,16 +112,48 @@ func absent(name string) error {
 	return nil
 }
 
-// lookAt finds a copy, and nothing that only points to one.
-func lookAt(path string) (fs.FileInfo, error) {
-	info, err := os.Lstat(path)
+// openCopy opens a copy that is complete, and nothing that only points to one.
+func (m *Method) openCopy(ref methods.Ref) (_ *os.File, _ fs.FileInfo, err error) {
+	if err := checkName(ref); err != nil {
+		return nil, nil, err
+	}
+	in, err := m.openFolder(filepath.Dir(ref.Name))
+	if err != nil {
+		return nil, nil, gone(err)
+	}
+	defer func() { err = errors.Join(err, in.Close()) }()
+	f, err := in.open(filepath.Base(ref.Name), os.O_RDONLY)
+	if errors.Is(err, unix.ELOOP) {
+		return nil, nil, fmt.Errorf("it is a link: %w", methods.ErrBroken)
+	}
+	if err != nil {
+		return nil, nil, gone(err)
+	}
+	info, err := f.Stat()
+	if err == nil {
+		err = checkCopy(info, ref)
+	}
+	if err != nil {
+		return nil, nil, errors.Join(err, f.Close())
+	}
+	return f, info, nil
+}
+
+func gone(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, methods.ErrNotFound
+		return methods.ErrNotFound
 	}
-	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("it is not a file: %w", methods.ErrBroken)
+	return err
+}
+
+func checkCopy(info fs.FileInfo, ref methods.Ref) error {
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("it is not a file: %w", methods.ErrBroken)
 	}
-	return info, err
+	if info.Size() != ref.Size {
+		return fmt.Errorf("it has %d bytes instead of %d: %w", info.Size(), ref.Size, methods.ErrBroken)
+	}
+	return nil
 }
 
 func allocated(info fs.FileInfo) int64 {
@@ -171,12 +161,4 @@ func allocated(info fs.FileInfo) int64 {
 		return st.Blocks * 512
 	}
 	return -1
-}
-
-func syncDirectory(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

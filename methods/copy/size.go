@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -17,6 +18,8 @@ import (
 const (
 	qemuImg = "qemu-img"
 	raw     = "raw"
+
+	inspectTimeout = 30 * time.Second
 )
 
 // size is a disk's capacity, and the room that making its copy takes.
@@ -31,10 +34,13 @@ func (m *Method) size(ctx context.Context, d methods.Disk) (size, error) {
 		capacity, err := m.Hypervisor.Capacity(ctx, d.Domain.UUID, d.Target)
 		return size{capacity, capacity}, err
 	}
-	name, err := image.Image{Source: d.Source, Format: d.Format}.QEMUName(true)
+	name, err := image.Image{Source: d.Source, Format: d.Format}.HeaderName(ctx)
 	if err != nil {
 		return size{}, err
 	}
+	// Reading headers takes no time, also where one was made to take long.
+	ctx, cancel := context.WithTimeout(ctx, inspectTimeout)
+	defer cancel()
 	out, err := m.Run.Run(ctx, qemuImg, "info", "--output=json", "--backing-chain", name)
 	if err != nil {
 		return size{}, err

@@ -54,20 +54,26 @@ type prepared struct {
 // openCopy is the file of a copy that has no name of its own yet.
 type openCopy struct {
 	ref  methods.Ref
+	in   *folder
 	file *os.File
 }
+
+// path leads to the file itself, whatever is at its name by now.
+func (c openCopy) path() string { return fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), c.file.Fd()) }
 
 func (p *prepared) create(ref methods.Ref) error {
 	if err := checkName(ref); err != nil {
 		return err
 	}
-	// The copy that is there already would be lost.
-	if _, err := os.Lstat(ref.Name); err == nil {
-		return fmt.Errorf("create %s: %w", ref.Name, methods.ErrExists)
+	in, file, err := p.createPartial(ref)
+	if err != nil {
+		return err
 	}
-	file, err := p.createPartial(ref)
-	if err == nil {
-		p.copies = append(p.copies, openCopy{ref, file})
+	p.copies = append(p.copies, openCopy{ref, in, file})
+	// The copy that is there already would be lost.
+	there, err := in.has(filepath.Base(ref.Name))
+	if err == nil && there {
+		err = errors.Join(fmt.Errorf("create %s: %w", ref.Name, methods.ErrExists), in.remove(filepath.Base(partial(ref))))
 	}
 	return err
 }
@@ -88,7 +94,7 @@ func (p *prepared) Take(ctx context.Context) error {
 		return err
 	}
 	for _, c := range p.copies {
-		if err := p.convert(ctx, c.ref); err != nil {
+		if err := p.convert(ctx, c); err != nil {
 			return fmt.Errorf("copy disk %s: %w", c.ref.Disk.Target, err)
 		}
 	}
@@ -98,12 +104,12 @@ func (p *prepared) Take(ctx context.Context) error {
 
 // convert copies a disk of a domain that is off. The target is known to be empty, so nothing is written where the disk
 // has zeroes.
-func (m *Method) convert(ctx context.Context, ref methods.Ref) error {
-	name, err := image.Image{Source: ref.Disk.Source, Format: ref.Disk.Format}.QEMUName(false)
+func (m *Method) convert(ctx context.Context, c openCopy) error {
+	name, err := image.Image{Source: c.ref.Disk.Source, Format: c.ref.Disk.Format}.QEMUName(ctx, false)
 	if err != nil {
 		return err
 	}
-	_, err = m.Run.Run(ctx, qemuImg, "convert", "-n", "--target-is-zero", "-O", raw, name, partial(ref))
+	_, err = m.Run.Run(ctx, qemuImg, "convert", "-n", "--target-is-zero", "-O", raw, name, c.path())
 	return err
 }
 
@@ -150,16 +156,13 @@ func (p *prepared) publish(ctx context.Context, c openCopy) error {
 	if err := c.file.Sync(); err != nil {
 		return err
 	}
-	if err := os.Rename(partial(c.ref), c.ref.Name); err != nil {
-		return err
-	}
-	return syncDirectory(filepath.Dir(c.ref.Name))
+	return c.in.rename(filepath.Base(partial(c.ref)), filepath.Base(c.ref.Name))
 }
 
 func (p *prepared) closeFiles() error {
 	var errs []error
 	for _, c := range p.copies {
-		errs = append(errs, c.file.Close())
+		errs = append(errs, c.file.Close(), c.in.Close())
 	}
 	p.copies = nil
 	return errors.Join(errs...)

@@ -2,8 +2,10 @@ package engine
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -182,5 +184,30 @@ func TestRefusedEngineIsShownAndNotRun(t *testing.T) {
 	}
 	if _, err := os.Stat(proof); err == nil {
 		t.Error("it was run")
+	}
+}
+
+// TestNobodySwapsATrustedEngine: who could put another program in its place after the check would have been told before.
+func TestNobodySwapsATrustedEngine(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can be somebody else")
+	}
+	file := install(t, filepath.Join(safeDir(t), Prefix+"x"))
+	must(t, os.Chmod(filepath.Dir(file), 0o755))
+	must(t, trusted(file))
+	before, err := os.ReadFile(file)
+	must(t, err)
+	for _, attempt := range []string{
+		`echo evil > "$0"`, `echo evil >> "$0"`, `rm -f "$0"`, `mv "$0" "$0.x"`, `ln -sf /tmp/evil "$0"`, `cp -f /bin/true "$0"`, `chmod 777 "$0"`,
+		`mv "$(dirname "$0")" "$(dirname "$0").x"`, `touch "$(dirname "$0")/domsnap-method-evil"`, `rmdir "$(dirname "$0")"`,
+	} {
+		cmd := exec.Command("/bin/sh", "-c", attempt, file)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+		if out, err := cmd.CombinedOutput(); err == nil {
+			t.Errorf("nobody did %s: %s", attempt, out)
+		}
+	}
+	if after, err := os.ReadFile(file); err != nil || string(after) != string(before) || trusted(file) != nil {
+		t.Errorf("it was swapped: %v", err)
 	}
 }

@@ -3,7 +3,6 @@ package image
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -38,7 +37,7 @@ type server struct {
 
 // serve opens an image through QEMU's driver for it.
 func serve(ctx context.Context, i Image, mode int) (_ methods.Writable, err error) {
-	name, err := i.QEMUName(mode == os.O_RDONLY)
+	name, err := i.QEMUName(ctx, mode == os.O_RDONLY)
 	if err != nil {
 		return nil, err
 	}
@@ -154,22 +153,4 @@ func (s *server) end() error {
 	case <-time.After(endTimeout):
 		return errors.Join(fmt.Errorf("wait for the end of %s: %w", qemuNBD, context.DeadlineExceeded), s.process.Process.Kill())
 	}
-}
-
-// QEMUName is the image as a file name for QEMU's tools: json: and the words of its blockdev-add, so that no name is
-// ever parsed and no format guessed. It fails with ErrUnsupported for a source that QEMU has no driver for.
-func (i Image) QEMUName(readOnly bool) (string, error) {
-	if i.Format == "" {
-		return "", methods.Unsupportedf("the format of %s is not known: set it in the domain's <driver type='…'/>", i.Source)
-	}
-	protocol, err := protocolOf(i.Source)
-	if err != nil {
-		return "", err
-	}
-	node := map[string]any{"driver": i.Format, "file": protocol}
-	if readOnly {
-		node["force-share"] = true
-	}
-	text, err := json.Marshal(node)
-	return "json:" + string(text), err
 }

@@ -3,6 +3,7 @@ package lvm
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/domsnap/domsnap/methods"
 )
@@ -32,9 +33,10 @@ func (m *Method) Drop(ctx context.Context, req methods.DropRequest) error {
 // checkDrop lets pass a thick snapshot without an origin: lvcreate was killed between making the volume and
 // making it a snapshot.
 func (t target) checkDrop(v volume) error {
+	if err := t.checkTags(v); err != nil {
+		return err
+	}
 	switch {
-	case !v.Tags.has(snapshotTag(t.id)):
-		return methods.Blockedf("%s lacks the tag %s, so it is not removed", t.snapshot, snapshotTag(t.id))
 	case t.thin != v.thin():
 		return methods.Blockedf("%s is a %s volume, which is not what was recorded", t.snapshot, modeOf(v))
 	case !t.thin && v.Origin != "" && v.Origin != t.origin.volume:
@@ -45,6 +47,26 @@ func (t target) checkDrop(v volume) error {
 		return &methods.Blocked{
 			What: fmt.Sprintf("somebody reads %s", t.snapshot),
 			Hint: "see who: dmsetup ls --tree; fuser -v /dev/" + t.snapshot.String(),
+		}
+	}
+	return nil
+}
+
+// checkTags wants the storage to say what the record says: that the volume was made for this snapshot, of this origin, for
+// this domain. Others may write to a domain's metadata, and nobody but root to the tags.
+func (t target) checkTags(v volume) error {
+	if !v.Tags.has(snapshotTag(t.id)) {
+		return methods.Blockedf("%s lacks the tag %s, so it is not touched", t.snapshot, snapshotTag(t.id))
+	}
+	for _, want := range []string{originTag(t.origin.volume), domainTag(t.domain)} {
+		key, _, _ := strings.Cut(want, "=")
+		for _, tag := range v.Tags {
+			if strings.HasPrefix(tag, key+"=") && tag != want {
+				return &methods.Blocked{
+					What: fmt.Sprintf("%s has the tag %s, and the record says %s", t.snapshot, tag, want),
+					Hint: "see whose it is: lvs -o +tags " + t.snapshot.String(),
+				}
+			}
 		}
 	}
 	return nil

@@ -229,6 +229,35 @@ func TestDrop(t *testing.T) {
 	}
 }
 
+// TestTagsAreWitnesses: a record that the storage does not bear out is not acted on.
+func TestTagsAreWitnesses(t *testing.T) {
+	const other = "domsnap.domain=00000000-0000-4000-8000-000000000000"
+	for _, volume := range []string{"thin", "thick"} {
+		for what, tags := range map[string][]string{
+			"none": nil, "another snapshot": {"domsnap.snapshot=second"}, "another origin": {"domsnap.snapshot=first", "domsnap.origin=else"},
+			"another domain": {"domsnap.snapshot=first", "domsnap.origin=" + volume, other},
+		} {
+			f, m := newFake(t)
+			ref := f.take(t, volume, "first")
+			f.volumes["ds-first-vda"].tags = tags
+			changes := f.count
+			if err := m.Drop(t.Context(), methods.DropRequest{Ref: ref}); !errors.Is(err, methods.ErrBlocked) {
+				t.Errorf("%s, %s: the drop says %v", volume, what, err)
+			}
+			req := methods.RevertRequest{To: ref, Disk: fakeDisk(f, volume)}
+			if err := m.CheckRevert(t.Context(), req); !errors.Is(err, methods.ErrBlocked) {
+				t.Errorf("%s, %s: the check of a revert says %v", volume, what, err)
+			}
+			if _, err := m.Revert(t.Context(), req); !errors.Is(err, methods.ErrBlocked) {
+				t.Errorf("%s, %s: the revert says %v", volume, what, err)
+			}
+			if f.count != changes {
+				t.Errorf("%s, %s: something was changed", volume, what)
+			}
+		}
+	}
+}
+
 func TestSource(t *testing.T) {
 	_, m := newFake(t)
 	m.dev = "/dev"

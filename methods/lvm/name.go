@@ -74,6 +74,8 @@ type target struct {
 	snapshot, origin name
 	id               string
 	thin             bool
+	// domain is the UUID of the domain whose record it is.
+	domain string
 }
 
 // parseRef checks a recorded ref. What a record names must be what Plan would have named: a name that
@@ -87,7 +89,7 @@ func parseRef(ref methods.Ref) (target, error) {
 	if err != nil {
 		return target{}, fmt.Errorf("read origin of snapshot %s: %w", ref.Snapshot, err)
 	}
-	t := target{origin.sibling(object), origin, ref.Snapshot, ref.Mode == modeThin}
+	t := target{origin.sibling(object), origin, ref.Snapshot, ref.Mode == modeThin, ref.Disk.Domain.UUID}
 	if ref.Name != t.snapshot.String() || (ref.Mode != modeThin && ref.Mode != modeThick) {
 		return target{}, methods.Blockedf("the record of snapshot %s says %s (%s), which is not domsnap's name for %s",
 			ref.Snapshot, ref.Name, ref.Mode, t.snapshot)

@@ -61,7 +61,11 @@ func (m *Method) readRevert(ctx context.Context, req methods.RevertRequest) (rev
 		return revert{}, err
 	}
 	r := revert{req, to, keep, g}
-	if _, err := to.sound(g); err != nil {
+	v, err := to.sound(g)
+	if err == nil {
+		err = to.checkTags(v)
+	}
+	if err != nil {
 		return revert{}, err
 	}
 	return r, r.checkPresent()

@@ -158,7 +158,7 @@ var (
 func tags(ref methods.Ref) []string {
 	list := []string{snapshotTag(ref.Snapshot)}
 	if uuidPattern.MatchString(ref.Disk.Domain.UUID) {
-		list = append(list, "domsnap.domain="+ref.Disk.Domain.UUID)
+		list = append(list, domainTag(ref.Disk.Domain.UUID))
 	}
 	if origin, err := parseName(ref.Origin); err == nil {
 		list = append(list, originTag(origin.volume))
@@ -167,6 +167,9 @@ func tags(ref methods.Ref) []string {
 }
 
 func snapshotTag(id string) string { return "domsnap.snapshot=" + id }
+
+// domainTag names the domain whose disk it is.
+func domainTag(uuid string) string { return "domsnap.domain=" + uuid }
 
 // originTag names the volume that the snapshot is of.
 func originTag(volume string) string { return "domsnap.origin=" + volume }

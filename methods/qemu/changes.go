@@ -14,6 +14,9 @@ import (
 // Changes implements methods.Differ. Both states are chains of images. Below the first image that they share both hold
 // the same; above it, what either side has allocated may differ, be it data, zeroes or a discard.
 func (m *Method) Changes(ctx context.Context, req methods.ChangesRequest) ([]methods.Extent, error) {
+	if err := recordedAll(req.From, req.To); err != nil {
+		return nil, err
+	}
 	if req.From.Name == req.Disk.Source.Path() {
 		return nil, untaken(req.From)
 	}

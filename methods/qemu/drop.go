@@ -99,7 +99,7 @@ func (m *Method) Drop(ctx context.Context, req methods.DropRequest) error {
 	case len(f.held.names) > 0:
 		return f.held.blocked()
 	case len(f.children) == 0:
-		return remove(f.image.Path)
+		return m.removeOverlay(ctx, f.image, req.Ref.Disk.Target)
 	default:
 		return m.merge(ctx, req, f)
 	}
@@ -109,6 +109,9 @@ func (m *Method) Drop(ctx context.Context, req methods.DropRequest) error {
 // have died before it noted down that the disk has moved.
 func (m *Method) dropUntaken(ctx context.Context, req methods.DropRequest) error {
 	overlay := req.Ref.Active
+	if err := m.mayRemoveUntaken(ctx, req.Ref); err != nil {
+		return err
+	}
 	if _, err := os.Lstat(overlay); err == nil && req.Disk.Domain.Active {
 		if err := m.images.unused(ctx, Image{overlay, qcow2}); err != nil {
 			return err
@@ -174,7 +177,7 @@ func (m *Method) commitLive(ctx context.Context, req methods.DropRequest, f fami
 
 func (m *Method) commitOff(ctx context.Context, req methods.DropRequest, f family) error {
 	child := f.children[0].Image
-	if err := m.images.commit(ctx, child); err != nil {
+	if err := m.images.commit(ctx, child, f.image); err != nil {
 		return err
 	}
 	if f.active.Path != child.Path {
@@ -208,6 +211,9 @@ func (m *Method) related(ctx context.Context, active, image Image) error {
 }
 
 func (m *Method) family(ctx context.Context, req methods.DropRequest) (family, error) {
+	if err := recorded(req.Ref); err != nil {
+		return family{}, err
+	}
 	f := family{
 		image:  Image{req.Ref.Name, req.Ref.Disk.Format},
 		active: Image{req.Disk.Source.Path(), req.Disk.Format},

@@ -10,9 +10,11 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/domsnap/domsnap/methods"
 	"github.com/domsnap/domsnap/methods/command"
+	"github.com/domsnap/domsnap/methods/image"
 )
 
 const (
@@ -57,10 +59,20 @@ type imageInfo struct {
 	} `json:"format-specific"`
 }
 
-// info reads an image's header; the image may be in use.
+// inspectTimeout is far more than reading a header takes, also one that was made to take long.
+const inspectTimeout = 30 * time.Second
+
+// info reads an image's header; the image may be in use. A header that names a file for its data is not shown to a tool,
+// which might open that.
 func (i images) info(ctx context.Context, img Image) (layer, error) {
 	path, err := safePath(img.Path)
 	if err != nil {
+		return layer{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, inspectTimeout)
+	defer cancel()
+	source := image.Image{Source: methods.Source{File: path}, Format: img.Format}
+	if err := source.CheckHeader(ctx); err != nil && !errors.Is(err, methods.ErrNotFound) {
 		return layer{}, err
 	}
 	out, err := i.run.Run(ctx, qemuImg, "info", "--output=json", "-U", "-f", img.Format, path)
@@ -111,72 +123,112 @@ func parseInfo(img Image, out []byte) (layer, error) {
 func (i images) chain(ctx context.Context, img Image) ([]layer, error) {
 	var chain []layer
 	for img.Path != "" {
+		if contains(chain, img.Path) || len(chain) > maxChain*2 {
+			return nil, methods.Blockedf("the backing chain of %s does not end", chain[0].Path)
+		}
 		l, err := i.info(ctx, img)
 		if err != nil {
 			return nil, err
 		}
-		if chain = append(chain, l); len(chain) > maxChain*2 {
-			return nil, methods.Blockedf("the backing chain of %s does not end", chain[0].Path)
-		}
+		chain = append(chain, l)
 		img = l.Backing
 	}
 	return chain, nil
 }
 
-// create makes an empty overlay. A file of this name must not be there.
-func (i images) create(ctx context.Context, overlay string, base Image) error {
-	path, err := safePath(overlay)
+// create makes an empty overlay with the owner and the mode of the model, so that QEMU may open it. A file of this name
+// must not be there.
+func (i images) create(ctx context.Context, overlay string, base Image, model string) error {
+	_, err := safePath(overlay)
+	if err == nil {
+		_, err = safePath(base.Path)
+	}
 	if err != nil {
 		return err
 	}
-	if err := reserve(path, base.Path); err != nil {
+	f, err := reserve(overlay, model)
+	if err != nil {
 		return fmt.Errorf("create overlay: %w", err)
 	}
-	_, err = i.run.Run(ctx, qemuImg, "create", "-q", "-f", qcow2, "-F", base.Format, "-b", base.Path, path)
-	if err != nil {
-		return fmt.Errorf("create overlay %s: %w", overlay, errors.Join(err, os.Remove(path)))
-	}
-	return syncFile(path)
-}
-
-// reserve makes the empty file with the owner and the mode of the base, so that QEMU may open it and nobody can
-// put a link in its place.
-func reserve(path, base string) error {
-	like, err := os.Stat(base)
-	if err != nil {
-		return err
-	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY|syscall.O_NOFOLLOW, 0o600)
-	if err != nil {
-		return err
-	}
 	defer f.Close()
-	return setLike(f, like)
+	_, err = i.run.Run(ctx, qemuImg, "create", "-q", "-f", qcow2, "-F", base.Format, "-b", base.Path, throughProc(f))
+	if err != nil {
+		return fmt.Errorf("create overlay %s: %w", overlay, errors.Join(err, os.Remove(overlay)))
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(overlay))
 }
 
-// commit moves an image's content into its backing file; both must be closed.
-func (i images) commit(ctx context.Context, img Image) error {
-	path, err := safePath(img.Path)
+// reserve makes an empty file, which is the one that is filled then: nobody can put another in its place.
+func reserve(path, model string) (*os.File, error) {
+	like, err := os.Stat(model)
+	if err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR|syscall.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := setLike(f, like); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// commit moves an image's content into the one below it; both must be closed.
+func (i images) commit(ctx context.Context, img, into Image) error {
+	chain, err := i.chain(ctx, img)
 	if err != nil {
 		return err
 	}
-	if _, err := i.run.Run(ctx, qemuImg, "commit", "-q", "-f", img.Format, "-d", path); err != nil {
-		return fmt.Errorf("commit %s: %w", img.Path, err)
+	if len(chain) < 2 || chain[1].Image != into {
+		return methods.Blockedf("%s is no overlay on %s any more", img.Path, into.Path)
 	}
-	return nil
+	return changeHeld(chain, func(chain string) error {
+		_, err := i.run.Run(ctx, qemuImg, "commit", "-q", "-d", chain)
+		if err != nil {
+			return fmt.Errorf("commit %s into %s: %w", img.Path, into.Path, err)
+		}
+		return nil
+	})
+}
+
+// change runs a tool on an image.
+func (i images) change(ctx context.Context, img Image, do func(chain string) error) error {
+	chain, err := i.chain(ctx, img)
+	if err != nil {
+		return err
+	}
+	return changeHeld(chain, do)
+}
+
+// changeHeld runs a tool on images that are held open, and makes durable what it did.
+func changeHeld(chain []layer, do func(chain string) error) (err error) {
+	p, name, err := pinned(chain)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	if err := do(name); err != nil {
+		return err
+	}
+	return p.sync()
 }
 
 // rebase changes the name of the backing file in a header, and nothing else.
 func (i images) rebase(ctx context.Context, img, backing Image) error {
-	path, err := safePath(img.Path)
+	f, err := openImage(img.Path)
 	if err != nil {
 		return err
 	}
-	_, err = i.run.Run(ctx, qemuImg, "rebase", "-u", "-f", img.Format, "-F", backing.Format, "-b", backing.Path, path)
+	defer f.Close()
+	_, err = i.run.Run(ctx, qemuImg, "rebase", "-u", "-f", img.Format, "-F", backing.Format, "-b", backing.Path, throughProc(f))
 	if err != nil {
 		return fmt.Errorf("point %s to %s: %w", img.Path, backing.Path, err)
 	}
-	return syncFile(path)
+	return f.Sync()
 }
 
 // safePath refuses what qemu-img would take for an option, a protocol or a driver.
@@ -185,18 +237,6 @@ func safePath(path string) (string, error) {
 		return "", methods.Blockedf("image name %q is not an absolute path", path)
 	}
 	return path, nil
-}
-
-func syncFile(path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
 }
 
 func syncDir(path string) error {
@@ -213,20 +253,6 @@ func escape(s string) string {
 	// A strings.Builder does not fail.
 	_ = xml.EscapeText(&b, []byte(s))
 	return b.String()
-}
-
-// like gives a file the owner and the mode of another.
-func like(path, model string) error {
-	info, err := os.Stat(model)
-	if err != nil {
-		return err
-	}
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW, 0)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	return setLike(f, info)
 }
 
 func setLike(f *os.File, info os.FileInfo) error {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 
 	"github.com/domsnap/domsnap/methods"
 )
@@ -45,31 +44,22 @@ func (i images) removeInside(ctx context.Context, path, name string) error {
 }
 
 func (i images) changeInside(ctx context.Context, path, act, name string) error {
-	path, err := safePath(path)
-	if err != nil {
-		return err
-	}
-	if _, err := i.run.Run(ctx, qemuImg, "snapshot", "--image-opts", act, name, imageOptions(path)); err != nil {
-		return fmt.Errorf("change internal snapshot %s of %s: %w", name, path, err)
-	}
-	return syncFile(path)
-}
-
-// imageOptions says the format to a tool that has no -f, and would look at the content for it.
-func imageOptions(path string) string {
-	return "driver=" + qcow2 + ",file.filename=" + strings.ReplaceAll(path, ",", ",,")
+	return i.change(ctx, Image{path, qcow2}, func(chain string) error {
+		if _, err := i.run.Run(ctx, qemuImg, "snapshot", act, name, chain); err != nil {
+			return fmt.Errorf("change internal snapshot %s of %s: %w", name, path, err)
+		}
+		return nil
+	})
 }
 
 // repair puts right what an interrupted change has left: reference counts, never content.
 func (i images) repair(ctx context.Context, path string) error {
-	path, err := safePath(path)
-	if err != nil {
-		return err
-	}
-	if _, err := i.run.Run(ctx, qemuImg, "check", "-q", "-r", "all", "-f", qcow2, path); err != nil {
-		return fmt.Errorf("repair %s: %w", path, err)
-	}
-	return nil
+	return i.change(ctx, Image{path, qcow2}, func(chain string) error {
+		if _, err := i.run.Run(ctx, qemuImg, "check", "-q", "-r", "all", chain); err != nil {
+			return fmt.Errorf("repair %s: %w", path, err)
+		}
+		return nil
+	})
 }
 
 // infoOf is info of an image that may be gone, which is ErrNotFound.

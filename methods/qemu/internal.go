@@ -47,11 +47,13 @@ func (m *Internal) Plan(ctx context.Context, req methods.PlanRequest) (methods.R
 		return methods.Ref{}, methods.Unsupportedf("disk %s (%s, format %q) is not a qcow2 image in a file or on a block device",
 			req.Disk.Target, req.Disk.Source, req.Disk.Format)
 	}
-	now, err := m.images.info(ctx, Image{path, qcow2})
-	if err == nil {
-		err = now.takes(name)
-	}
+	// Those below are opened with it.
+	chain, err := m.images.chain(ctx, Image{path, qcow2})
 	if err != nil {
+		return methods.Ref{}, err
+	}
+	now := chain[0]
+	if err := now.takes(name); err != nil {
 		return methods.Ref{}, err
 	}
 	return methods.Ref{
@@ -87,6 +89,9 @@ func (l layer) takes(name string) error {
 
 // find is the snapshot of a ref as the image has it, and the image.
 func (m *Internal) find(ctx context.Context, ref methods.Ref) (internalEntry, layer, error) {
+	if err := recordedInside(ref); err != nil {
+		return internalEntry{}, layer{}, err
+	}
 	now, err := m.images.infoOf(ctx, Image{ref.Origin, qcow2})
 	if err != nil {
 		return internalEntry{}, layer{}, err

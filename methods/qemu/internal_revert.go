@@ -34,6 +34,9 @@ func (m *Internal) CheckRevert(ctx context.Context, req methods.RevertRequest) e
 
 // Revert implements methods.Reverter. Interrupted, the image holds either all of the present or all of the snapshot.
 func (m *Internal) Revert(ctx context.Context, req methods.RevertRequest) (methods.Reverted, error) {
+	if err := recordedInside(req.To); err != nil {
+		return methods.Reverted{}, err
+	}
 	if req.Again {
 		if err := m.images.repair(ctx, req.To.Origin); err != nil {
 			return methods.Reverted{}, err

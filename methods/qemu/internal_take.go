@@ -11,6 +11,9 @@ import (
 func (m *Internal) Prepare(ctx context.Context, refs []methods.Ref) (methods.Prepared, error) {
 	var snapshots []InternalSnapshot
 	for _, ref := range refs {
+		if err := recordedInside(ref); err != nil {
+			return nil, err
+		}
 		now, err := m.images.infoOf(ctx, Image{ref.Origin, qcow2})
 		if err == nil {
 			err = now.takes(ref.Name)

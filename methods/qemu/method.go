@@ -159,6 +159,9 @@ func beside(d methods.Disk, id string) (string, error) {
 
 // Stat implements methods.Method. An image is a snapshot as soon as the disk writes somewhere else.
 func (m *Method) Stat(ctx context.Context, ref methods.Ref) (methods.Info, error) {
+	if err := recorded(ref); err != nil {
+		return methods.Info{}, err
+	}
 	active, err := m.hypervisor.ActiveSource(ctx, ref.Disk.Domain.UUID, ref.Disk.Target)
 	if err != nil {
 		return methods.Info{}, err
@@ -185,6 +188,9 @@ func notFound(err error) error {
 
 // Source implements methods.Sourcer.
 func (*Method) Source(_ context.Context, ref methods.Ref) (methods.BackupSource, error) {
+	if err := recorded(ref); err != nil {
+		return methods.BackupSource{}, err
+	}
 	kind, attr := "file", ref.Name
 	if ref.Disk.Source.Dev != "" {
 		kind = "dev"

@@ -255,7 +255,10 @@ func TestOverlayHasTheOwnerAndTheModeOfItsBase(t *testing.T) {
 func TestSourceIsTheImageAndItsFormat(t *testing.T) {
 	t.Parallel()
 	m := qemu.New(nil, nil)
-	ref := methods.Ref{Name: "/img/a'b&c.qcow2", Disk: methods.Disk{Format: "qcow2"}}
+	ref := methods.Ref{
+		Snapshot: "sone", Name: "/img/a'b&c.qcow2", Active: "/img/over.qcow2",
+		Disk: methods.Disk{Target: "vda", Format: "qcow2", Source: methods.Source{File: "/img/a'b&c.qcow2"}},
+	}
 	got, err := m.Source(t.Context(), ref)
 	want := methods.BackupSource{XML: "<source file='/img/a&#39;b&amp;c.qcow2'/>", URI: ref.Name, Format: "qcow2"}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {

@@ -16,6 +16,9 @@ func (m *Method) CheckRevert(ctx context.Context, req methods.RevertRequest) err
 	if req.Disk.Domain.Active {
 		return methods.Blockedf("the domain runs")
 	}
+	if err := recorded(req.To); err != nil {
+		return err
+	}
 	present := Image{req.Disk.Source.Path(), req.Disk.Format}
 	if present.Path == req.To.Name {
 		return untaken(req.To)
@@ -71,15 +74,15 @@ func (m *Method) PlanKeep(ctx context.Context, req methods.PlanRequest) (methods
 // Until the last rename the present image is what the domain starts from, and after it the new one; there is no moment
 // without.
 func (m *Method) Revert(ctx context.Context, req methods.RevertRequest) (methods.Reverted, error) {
+	if err := recordedAll(req.To, req.Keep); err != nil {
+		return methods.Reverted{}, err
+	}
 	present := req.Disk.Source.Path()
 	fresh := present + ".new"
 	if err := remove(fresh); err != nil {
 		return methods.Reverted{}, fmt.Errorf("remove leftover %s: %w", fresh, err)
 	}
-	if err := m.images.create(ctx, fresh, Image{req.To.Name, req.To.Disk.Format}); err != nil {
-		return methods.Reverted{}, err
-	}
-	if err := like(fresh, present); err != nil {
+	if err := m.images.create(ctx, fresh, Image{req.To.Name, req.To.Disk.Format}, present); err != nil {
 		return methods.Reverted{}, err
 	}
 	if err := keep(present, req.Keep); err != nil {
@@ -101,4 +104,11 @@ func keep(present string, as *methods.Ref) error {
 		return fmt.Errorf("keep %s as %s: %w", present, as.Name, err)
 	}
 	return syncDir(filepath.Dir(as.Name))
+}
+
+func recordedAll(to methods.Ref, keep *methods.Ref) error {
+	if err := recorded(to); err != nil || keep == nil {
+		return err
+	}
+	return recorded(*keep)
 }

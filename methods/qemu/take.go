@@ -13,7 +13,10 @@ import (
 func (m *Method) Prepare(ctx context.Context, refs []methods.Ref) (methods.Prepared, error) {
 	p := &prepared{hypervisor: m.hypervisor, uuid: refs[0].Disk.Domain.UUID}
 	for _, ref := range refs {
-		err := m.images.create(ctx, ref.Active, Image{ref.Name, ref.Disk.Format})
+		err := recorded(ref)
+		if err == nil {
+			err = m.images.create(ctx, ref.Active, Image{ref.Name, ref.Disk.Format}, ref.Name)
+		}
 		if errors.Is(err, os.ErrExist) {
 			return nil, fmt.Errorf("prepare disk %s: %w: %w", ref.Disk.Target, methods.ErrExists, err)
 		}

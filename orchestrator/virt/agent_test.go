@@ -1,6 +1,7 @@
 package virt
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -31,5 +32,21 @@ func TestReplyWithoutTheAnswerIsAnError(t *testing.T) {
 	n := -1
 	if err := decodeReply("guest-fsfreeze-thaw", `{"error":{"class":"GenericError"}}`, &n); err == nil {
 		t.Errorf("it was read as %d", n)
+	}
+}
+
+// TestOfAFileSystemNothingIsKeptThatTheGuestNames: neither mount points nor device names, whatever is in them.
+func TestOfAFileSystemNothingIsKeptThatTheGuestNames(t *testing.T) {
+	one := `{"name":"\u001b[2J","mountpoint":"/\u001b[2J/evil","type":"evil","disk":[{"bus-type":"virtio","bus":1,"target":0,"unit":0,"dev":"/dev/evil","serial":"evil"}]}`
+	var systems []filesystem
+	reply := `{"return":[` + one + strings.Repeat(","+one, 10_000) + `]}`
+	if err := decodeReply("guest-get-fsinfo", reply, &systems); err != nil || len(systems) != 10_001 {
+		t.Fatalf("%d, %v", len(systems), err)
+	}
+	if text := fmt.Sprintf("%+v", systems[0]); strings.Contains(text, "evil") || strings.ContainsRune(text, '\x1b') {
+		t.Errorf("it keeps %q", text)
+	}
+	if err := decodeReply("guest-get-fsinfo", `{"return":`+strings.Repeat("[", 1<<20)+`}`, &systems); err == nil {
+		t.Error("it reads a million levels")
 	}
 }

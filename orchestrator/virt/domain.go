@@ -92,11 +92,23 @@ func (d *Domain) SetMetadata(ctx context.Context, text string) error {
 			return err
 		}
 		err = d.dom.SetMetadata(libvirt.DOMAIN_METADATA_ELEMENT, text, xmlspec.LineagePrefix, xmlspec.LineageNamespace, flags)
-		if err != nil {
-			return fmt.Errorf("write the lineage: %w", err)
-		}
-		return nil
+		return allowed(err)
 	})
+}
+
+// allowed tells who may not write from what does not work.
+func allowed(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case isCode(err, libvirt.ERR_OPERATION_DENIED), isCode(err, libvirt.ERR_ACCESS_DENIED):
+		return &orchestrator.Problem{
+			Kind: orchestrator.ErrRefused, Err: fmt.Errorf("write the lineage: %w", err),
+			Hint: "connect to libvirt as somebody who may change the domain",
+		}
+	default:
+		return fmt.Errorf("write the lineage: %w", err)
+	}
 }
 
 // impact is all the definitions that the domain has.

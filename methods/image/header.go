@@ -1,0 +1,121 @@
+package image
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/domsnap/domsnap/methods"
+)
+
+// The layout of a qcow2 header: QEMU's docs/interop/qcow2.txt. Numbers are big endian.
+const (
+	dataFileBit = 1 << 2
+
+	extensionsEnd = 0
+	backingFormat = 0xe2792aca
+	dataFileName  = 0x44415441
+
+	// mostName is the longest name of a backing file, headerEnd where version 2's extensions begin.
+	mostName  = 1023
+	headerEnd = 72
+	// mostSnapshots keeps tools from a list that takes them long and much memory to print.
+	mostSnapshots = 4096
+	// mostExtensions and mostExtension are more than QEMU writes.
+	mostExtensions = 64
+	mostExtension  = 64 << 10
+)
+
+// header is the part of a qcow2 header that says which other files there are.
+type header struct {
+	Magic        [4]byte
+	Version      uint32
+	NameOffset   uint64
+	NameLength   uint32
+	_            [40]byte
+	Snapshots    uint32
+	_            [8]byte
+	Incompatible uint64
+	_            [20]byte
+	Length       uint32
+}
+
+// below is what an image says of the image below it; the zero value is that there is none.
+type below struct {
+	name, format string
+}
+
+// readBelow reads a qcow2 header by itself, without a tool that would open what it names.
+func readBelow(r io.ReaderAt) (below, error) {
+	var h header
+	raw := make([]byte, binary.Size(h))
+	if n, err := r.ReadAt(raw, 0); n < headerEnd {
+		return below{}, fmt.Errorf("read qcow2 header: %w", errors.Join(err, io.ErrUnexpectedEOF))
+	}
+	if _, err := binary.Decode(raw, binary.BigEndian, &h); err != nil {
+		return below{}, fmt.Errorf("read qcow2 header: %w", err)
+	}
+	switch {
+	case h.Magic != [4]byte{'Q', 'F', 'I', 0xfb} || h.Version < 2 || h.Version > 3:
+		return below{}, errors.New("read qcow2 header: it is not one")
+	case h.Version == 3 && h.Incompatible&dataFileBit != 0:
+		return below{}, methods.Blockedf("it keeps its data in another file")
+	case h.Snapshots > mostSnapshots:
+		return below{}, methods.Blockedf("it says that it holds %d internal snapshots", h.Snapshots)
+	}
+	return h.readBelow(r)
+}
+
+func (h header) readBelow(r io.ReaderAt) (b below, err error) {
+	if b.format, err = h.readFormat(r); err != nil || h.NameOffset == 0 {
+		return below{}, err
+	}
+	if h.NameLength > mostName || h.NameOffset > 1<<40 {
+		return below{}, errors.New("read qcow2 header: the name of its backing file cannot be")
+	}
+	name := make([]byte, h.NameLength)
+	if _, err := r.ReadAt(name, int64(h.NameOffset)); err != nil {
+		return below{}, fmt.Errorf("read the name of the backing file: %w", err)
+	}
+	b.name = string(name)
+	return b, nil
+}
+
+// readFormat walks through the extensions.
+func (h header) readFormat(r io.ReaderAt) (format string, err error) {
+	at := int64(headerEnd)
+	if h.Version == 3 {
+		at = int64(h.Length)
+	}
+	for range mostExtensions {
+		var head [8]byte
+		if _, err := r.ReadAt(head[:], at); err != nil {
+			return "", fmt.Errorf("read qcow2 extensions: %w", err)
+		}
+		kind, length := binary.BigEndian.Uint32(head[:]), binary.BigEndian.Uint32(head[4:])
+		switch {
+		case kind == extensionsEnd:
+			return format, nil
+		case kind == dataFileName:
+			return "", methods.Blockedf("it names a file for its data")
+		case length > mostExtension:
+			return "", errors.New("read qcow2 extensions: one is too long")
+		case kind == backingFormat:
+			if format, err = readText(r, at+8, length); err != nil {
+				return "", err
+			}
+		}
+		at += 8 + (int64(length)+7)&^7
+	}
+	return "", errors.New("read qcow2 extensions: there are too many")
+}
+
+func readText(r io.ReaderAt, at int64, length uint32) (string, error) {
+	text := make([]byte, length)
+	if _, err := r.ReadAt(text, at); err != nil {
+		return "", fmt.Errorf("read qcow2 extensions: %w", err)
+	}
+	return string(bytes.TrimRight(text, "\x00")), nil
+}
