@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"errors"
 	"os"
 	"testing"
 
@@ -18,7 +19,7 @@ func TestTortureFull(t *testing.T) {
 	for _, dir := range []string{x.p.StateDir, images} {
 		x.full(x.createsRunning(), 1, fileIn(t, dir))
 	}
-	x.full(x.createsRunning(), 1, volumeIn(t, "vg0"))
+	x.full(x.createsRunning(), 6, volumeIn(t, "vg0"))
 	x.end(before)
 }
 
@@ -30,7 +31,7 @@ func TestTortureFullOff(t *testing.T) {
 	x.begin()
 	for _, v := range []victim{x.creates(), x.reverts()} {
 		x.full(v, 1, fileIn(t, x.p.StateDir))
-		x.full(v, 1, volumeIn(t, "vg0"))
+		x.full(v, 6, volumeIn(t, "vg0"))
 	}
 	x.full(x.deletes(), 7, fileIn(t, images))
 	x.end(before)
@@ -49,11 +50,14 @@ func (x *torturer) keepStateIn(dir string) {
 // filler takes all the room there is, and gives it back.
 type filler struct{ fill, free func() }
 
+// fileIn reserves most of a file system, which costs the lab no memory, and writes the rest full.
 func fileIn(t *testing.T, dir string) filler {
-	file := dir + "/filler"
+	const fill = `free=$(df --output=avail -B1 "$1" | tail -n 1)
+fallocate -l $((free * 99 / 100)) "$1/filler"
+cat /dev/zero >"$1/filler2" 2>/dev/null || sync`
 	return filler{
-		func() { tool(t, "sh", "-c", "cat /dev/zero >"+file+" 2>/dev/null || sync") },
-		func() { check(t, os.Remove(file)) },
+		func() { tool(t, "sh", "-c", fill, "sh", dir) },
+		func() { check(t, errors.Join(os.Remove(dir+"/filler"), os.Remove(dir+"/filler2"))) },
 	}
 }
 
