@@ -104,22 +104,29 @@ type layout struct {
 	Disks  []LineageDisk `xml:"disk"`
 }
 
-// ParseLineage reads what Marshal wrote. An empty text is an empty lineage.
+// ParseLineage reads what Marshal wrote. An empty text is an empty lineage. Anybody may have written to the metadata, so
+// one that is larger than Marshal would write it, or would become so when layouts are filled in, is an error.
 func ParseLineage(doc string) (*Lineage, error) {
 	l := &Lineage{}
 	if strings.TrimSpace(doc) == "" {
 		return l, nil
 	}
-	if err := xml.Unmarshal([]byte(doc), l); err != nil {
+	if err := lineageLimits.decode(doc, l); err != nil {
 		return nil, fmt.Errorf("read lineage: %w", err)
 	}
-	return l, l.expand()
+	if err := l.expand(); err != nil {
+		return nil, fmt.Errorf("read lineage: %w", err)
+	}
+	return l, nil
 }
 
-// Marshal writes the lineage compactly.
+// Marshal writes the lineage compactly. It fails where ParseLineage would not take the result for its size.
 func (l *Lineage) Marshal() (string, error) {
 	l.compact()
 	text, err := xml.Marshal(l)
+	if err == nil {
+		err = l.checkSize(len(text))
+	}
 	if err != nil {
 		return "", fmt.Errorf("write lineage: %w", err)
 	}
@@ -131,11 +138,15 @@ func (l *Lineage) expand() error {
 	for _, lay := range l.Layouts {
 		byNumber[lay.N] = lay
 	}
+	var filled size
 	for i := range l.Snapshots {
 		s := &l.Snapshots[i]
 		lay, ok := byNumber[s.Layout]
 		if !ok {
-			return fmt.Errorf("read lineage: snapshot %s names layout %d, which is not there", s.ID, s.Layout)
+			return fmt.Errorf("snapshot %.64s names layout %d, which is not there", s.ID, s.Layout)
+		}
+		if err := filled.add(s, lay.Disks); err != nil {
+			return err
 		}
 		s.Level, s.HeldBy, s.Frozen, s.Thawed = lay.Level, lay.HeldBy, lay.Frozen, lay.Thawed
 		s.Disks = s.fill(lay.Disks)
