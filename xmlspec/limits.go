@@ -21,6 +21,10 @@ var domainLimits = limits{bytes: 4 << 20, elements: 50_000, depth: 256, disks: 1
 
 var lineageLimits = limits{bytes: MaxBytes, elements: 3 * maxSnapshots, depth: MaxDepth, disks: maxLineageDisks, images: maxLineageDisks}
 
+// DecodeLibvirt fills one of libvirtxml's structs from a document of libvirt's. One that is larger than libvirt's can be
+// is an error.
+func DecodeLibvirt(doc string, into any) error { return domainLimits.decode(doc, into) }
+
 // decode is xml.Unmarshal that stops at the limits. The decoder itself has none: it goes down as deep as the document,
 // and what it makes of an empty element may have a hundred times its size.
 func (l limits) decode(doc string, into any) error {

@@ -84,7 +84,7 @@ type (
 		Active   string      `json:"active"`
 	}
 	renamedRefs []renamedRef
-	renamedRef struct {
+	renamedRef  struct {
 		Snapshot string `json:"snapshot"`
 		Name     string `json:"name"`
 		Origin   string `json:"origin"`

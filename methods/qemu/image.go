@@ -1,6 +1,7 @@
 package qemu
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"encoding/xml"
@@ -82,7 +83,16 @@ func (i images) unused(ctx context.Context, img Image) error {
 	return nil
 }
 
+// What qemu-img may say of an image at most. A header can hold 65536 snapshots.
+const (
+	maxInfo        = 16 << 20
+	maxInfoObjects = 1 << 17
+)
+
 func parseInfo(img Image, out []byte) (layer, error) {
+	if len(out) > maxInfo || bytes.Count(out, []byte("{")) > maxInfoObjects {
+		return layer{}, methods.Blockedf("%s has a header that says too much: %d bytes", img.Path, len(out))
+	}
 	var info imageInfo
 	if err := json.Unmarshal(out, &info); err != nil {
 		return layer{}, fmt.Errorf("read header of %s: %w", img.Path, err)
