@@ -128,6 +128,9 @@ func (m *Method) fileName(req methods.PlanRequest, opts options) (string, error)
 
 // Stat implements methods.Method. What is not finished has another name.
 func (*Method) Stat(_ context.Context, ref methods.Ref) (methods.Info, error) {
+	if err := checkName(ref); err != nil {
+		return methods.Info{}, err
+	}
 	info, err := lookAt(ref.Name)
 	if err != nil {
 		return methods.Info{}, fmt.Errorf("find copy %s: %w", ref.Name, err)

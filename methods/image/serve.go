@@ -3,7 +3,6 @@ package image
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -170,6 +169,6 @@ func (i Image) QEMUName(readOnly bool) (string, error) {
 	if readOnly {
 		node["force-share"] = true
 	}
-	text, err := json.Marshal(node)
+	text, err := command.JSON(node)
 	return "json:" + string(text), err
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 
@@ -60,7 +61,7 @@ type imageInfo struct {
 
 // info reads an image's header; the image may be in use.
 func (i images) info(ctx context.Context, img Image) (layer, error) {
-	path, err := safePath(img.Path)
+	path, err := img.safe()
 	if err != nil {
 		return layer{}, err
 	}
@@ -73,7 +74,7 @@ func (i images) info(ctx context.Context, img Image) (layer, error) {
 
 // unused fails with ErrBlocked while somebody has the image open.
 func (i images) unused(ctx context.Context, img Image) error {
-	path, err := safePath(img.Path)
+	path, err := img.safe()
 	if err != nil {
 		return err
 	}
@@ -135,18 +136,26 @@ func (i images) chain(ctx context.Context, img Image) ([]layer, error) {
 
 // create makes an empty overlay. A file of this name must not be there.
 func (i images) create(ctx context.Context, overlay string, base Image) error {
-	path, err := safePath(overlay)
+	args, err := overlayArgs(overlay, base)
 	if err != nil {
 		return err
 	}
-	if err := reserve(path, base.Path); err != nil {
+	if err := reserve(overlay, base.Path); err != nil {
 		return fmt.Errorf("create overlay: %w", err)
 	}
-	_, err = i.run.Run(ctx, qemuImg, "create", "-q", "-f", qcow2, "-F", base.Format, "-b", base.Path, path)
-	if err != nil {
-		return fmt.Errorf("create overlay %s: %w", overlay, errors.Join(err, os.Remove(path)))
+	if _, err = i.run.Run(ctx, qemuImg, args...); err != nil {
+		return fmt.Errorf("create overlay %s: %w", overlay, errors.Join(err, os.Remove(overlay)))
 	}
-	return syncFile(path)
+	return syncFile(overlay)
+}
+
+func overlayArgs(overlay string, base Image) ([]string, error) {
+	path, err := safePath(overlay)
+	if err != nil {
+		return nil, err
+	}
+	below, err := base.safe()
+	return []string{"create", "-q", "-f", qcow2, "-F", base.Format, "-b", below, path}, err
 }
 
 // reserve makes the empty file with the owner and the mode of the base, so that QEMU may open it and nobody can
@@ -166,7 +175,7 @@ func reserve(path, base string) error {
 
 // commit moves an image's content into its backing file; both must be closed.
 func (i images) commit(ctx context.Context, img Image) error {
-	path, err := safePath(img.Path)
+	path, err := img.safe()
 	if err != nil {
 		return err
 	}
@@ -178,15 +187,29 @@ func (i images) commit(ctx context.Context, img Image) error {
 
 // rebase changes the name of the backing file in a header, and nothing else.
 func (i images) rebase(ctx context.Context, img, backing Image) error {
-	path, err := safePath(img.Path)
+	path, err := img.safe()
 	if err != nil {
 		return err
 	}
-	_, err = i.run.Run(ctx, qemuImg, "rebase", "-u", "-f", img.Format, "-F", backing.Format, "-b", backing.Path, path)
+	below, err := backing.safe()
+	if err != nil {
+		return err
+	}
+	_, err = i.run.Run(ctx, qemuImg, "rebase", "-u", "-f", img.Format, "-F", backing.Format, "-b", below, path)
 	if err != nil {
 		return fmt.Errorf("point %s to %s: %w", img.Path, backing.Path, err)
 	}
 	return syncFile(path)
+}
+
+var formatPattern = regexp.MustCompile(`^[a-z0-9-]{1,32}$`)
+
+// safe is the path of an image that can be named to qemu-img.
+func (img Image) safe() (string, error) {
+	if !formatPattern.MatchString(img.Format) {
+		return "", methods.Blockedf("image %q has no format of QEMU's: %.64q", img.Path, img.Format)
+	}
+	return safePath(img.Path)
 }
 
 // safePath refuses what qemu-img would take for an option, a protocol or a driver.
