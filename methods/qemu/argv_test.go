@@ -49,7 +49,7 @@ func parseOptions(text string) map[string]string {
 func TestHostileNamesOfImages(t *testing.T) {
 	r := &argv.Recorder{T: t, Grammars: qemuImgGrammars}
 	i, ctx, ran := images{byCommand{r}}, t.Context(), 0
-	for name := range argv.Names(100_000) {
+	for name := range argv.Names(50_000) {
 		for _, path := range []string{name, "/no/such/" + name} {
 			r.Calls = nil
 			img, other := Image{path, qcow2}, Image{"/no/such/base", raw}
