@@ -25,7 +25,7 @@ BUILD_PACKAGES := gcc libc6-dev pkg-config git libvirt-dev librbd-dev librados-d
 FIGURES := held rbd rollback $(addprefix revert-,qcow2 internal thick thin btrfs xfs rbd)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build build-trixie lab lint unit fuzz lab-tests torture suite-table method-test test demo bench fmt install clean
+.PHONY: help deps build build-trixie lab lint unit fuzz fuzz-short lab-tests torture suite-table method-test test demo bench fmt install clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,8 +61,11 @@ lint: $(LINT) ## check the code, and that no layer points back
 unit: ## test without root, libvirt daemon or lab
 	$(GO) test -race ./...
 
-fuzz: ## give every fuzzer INPUTS inputs (a million)
+fuzz: ## give every fuzzer INPUTS inputs (a million), a line for each
 	integration/fuzz $(or $(INPUTS),1000000)
+
+fuzz-short: ## give every fuzzer a few thousand inputs, two minutes at most
+	integration/fuzz 3000
 
 $(LABDIR): build FORCE
 	@rm -rf $(LABDIR) $(SUITEDIR) && mkdir -p $(LABDIR) $(SUITEDIR)
@@ -86,7 +89,7 @@ method-test: ## check an engine: ENGINE=program [SPEC=file with <diskSnapshot>] 
 	DOMSNAP_TEST_ENGINE=$(abspath $(ENGINE)) DOMSNAP_TEST_SPEC=$(abspath $(SPEC)) DOMSNAP_TEST_DISK=$(abspath $(DISK)) \
 		$(GO) test -count=1 -v -run TestEngine ./integration/suite
 
-test: deps lint unit build-trixie lab-tests suite-table ## test everything
+test: deps lint unit fuzz-short build-trixie lab-tests suite-table ## test everything
 
 demo: lab build ## the main job on a running guest, with commentary
 	$(GO) build -o build/lab/demo ./integration/demo

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"testing"
+
+	"github.com/domsnap/domsnap/integration/bounds"
 )
 
 // maxFuzzed keeps what Marshal adds, indentation and escapes above all, within the limits of a document.
@@ -16,7 +18,9 @@ func FuzzParseDescriptor(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		d, err := ParseDescriptor(data)
+		var d *Descriptor
+		var err error
+		bounds.Within(t, func() { d, err = ParseDescriptor(data) })
 		if err != nil {
 			if !errors.As(err, new(*SyntaxError)) {
 				t.Fatalf("got %v, want a *SyntaxError", err)

@@ -17,10 +17,8 @@ func ParseDescriptor(data []byte) (*Descriptor, error) {
 		return nil, err
 	}
 	d := &Descriptor{Name: string(doc.Name), Description: doc.Description}
-	for _, n := range doc.Disks.Disk {
-		if err := d.readDisk(n); err != nil {
-			return nil, err
-		}
+	if err := d.readDisks(doc.Disks.Disk); err != nil {
+		return nil, err
 	}
 	return d, nil
 }
@@ -47,14 +45,18 @@ type memory struct {
 	Snapshot noMemory `xml:"snapshot,attr" domsnap:"required"`
 }
 
-func (d *Descriptor) readDisk(n *Node) error {
-	disk, err := readDescriptorDisk(n)
-	if err != nil {
-		return err
+func (d *Descriptor) readDisks(nodes []*Node) error {
+	seen := make(map[string]bool, len(nodes))
+	for _, n := range nodes {
+		disk, err := readDescriptorDisk(n)
+		if err != nil {
+			return err
+		}
+		if seen[disk.Target] {
+			return n.Errorf("disk %s twice", disk.Target)
+		}
+		seen[disk.Target] = true
+		d.Disks = append(d.Disks, disk)
 	}
-	if d.index(disk.Target) >= 0 {
-		return n.Errorf("disk %s twice", disk.Target)
-	}
-	d.Disks = append(d.Disks, disk)
 	return nil
 }

@@ -9,11 +9,17 @@ import (
 // attributePath is a <diskSnapshot> attribute, or one of a child's: KEY or CHILD.KEY.
 var attributePath = regexp.MustCompile(`^([A-Za-z_][A-Za-z0-9_-]{0,62}\.)?[A-Za-z_][A-Za-z0-9_-]{0,62}$`)
 
+// maxDiskSpec has room for a few paths.
+const maxDiskSpec = 16 << 10
+
 // ParseDiskSpec reads the value of --diskspec: TARGET[,snapshot=S][,method=M][,KEY=VALUE...], where a doubled
 // comma stands for one. KEY becomes an attribute of <diskSnapshot>, and CHILD.KEY one of its child element;
 // without a method they are the options of the default method. It fails where ParseDescriptor would for the
 // same disk, and for a key given twice.
 func ParseDiskSpec(s string) (DescriptorDisk, error) {
+	if len(s) > maxDiskSpec {
+		return DescriptorDisk{}, &SyntaxError{Path: "--diskspec", Message: fmt.Sprintf("it has more than %d bytes", maxDiskSpec)}
+	}
 	if err := checkCharacters([]byte(s)); err != nil {
 		return DescriptorDisk{}, &SyntaxError{Path: "--diskspec", Message: "a character is not allowed in XML"}
 	}

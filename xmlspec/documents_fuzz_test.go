@@ -1,10 +1,13 @@
 package xmlspec
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/domsnap/domsnap/integration/bounds"
 )
 
 // FuzzParseDomain reads the XML of a domain, which anybody may have defined.
@@ -14,7 +17,10 @@ func FuzzParseDomain(f *testing.F) {
 		"<disk type='network'><source protocol='rbd' name='p/i'><host name='h' port='1'/></source><target dev='vdb'/></disk></devices></domain>")
 	f.Add("<domain><devices><disk type='volume'><source pool='p' volume='v'/></disk><disk type='block'/></devices></domain>")
 	f.Fuzz(func(t *testing.T, text string) {
-		if d, err := ParseDomain(text); (d == nil) == (err == nil) {
+		var d *Domain
+		var err error
+		bounds.Within(t, func() { d, err = ParseDomain(text) })
+		if (d == nil) == (err == nil) {
 			t.Errorf("%+v, %v", d, err)
 		}
 	})
@@ -26,7 +32,9 @@ func FuzzParseLineage(f *testing.F) {
 	f.Add("<lineage xmlns='" + LineageNamespace + "' current='sone'><layout level='crash'><disk target='vda' method='m' origin='o' name='{id}'/></layout>" +
 		"<s id='sone' name='one' time='5' layout='0'/><s id='stwo' name='two' parent='sone' time='6' layout='0'><skipped>vdb</skipped></s></lineage>")
 	f.Fuzz(func(t *testing.T, text string) {
-		first, err := ParseLineage(text)
+		var first *Lineage
+		var err error
+		bounds.Within(t, func() { first, err = ParseLineage(text) })
 		if err != nil || strings.ContainsRune(text, '\uFFFD') {
 			return
 		}
@@ -50,8 +58,49 @@ func FuzzParseDiskSpec(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		if d, err := ParseDiskSpec(text); err == nil && d.Target == "" {
+		var d DescriptorDisk
+		var err error
+		bounds.Within(t, func() { d, err = ParseDiskSpec(text) })
+		if err == nil && d.Target == "" {
 			t.Errorf("%q names no disk: %+v", text, d)
+		}
+	})
+}
+
+// FuzzParseMethodSpec reads a <diskSnapshot> of its own. What was read is JSON for engines, whatever is in it.
+func FuzzParseMethodSpec(f *testing.F) {
+	f.Add([]byte("<diskSnapshot method='lvm'><size percent='20'/><device path='/dev/vg0/lv4'/></diskSnapshot>"))
+	f.Add([]byte("<diskSnapshot a='&#x10FFFF;'>text &lt;<![CDATA[&]]></diskSnapshot>"))
+	f.Add([]byte("<diskSnapshot method='--help'/>"))
+	f.Add([]byte("<disk/>"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		bounds.Within(t, func() {
+			s, err := ParseMethodSpec(data)
+			if err != nil {
+				return
+			}
+			if text, err := s.MarshalJSON(); err != nil || !json.Valid(text) {
+				t.Errorf("%s, %v", text, err)
+			}
+		})
+	})
+}
+
+// FuzzValidName: what may be a snapshot's name can be written into every document, and read again.
+func FuzzValidName(f *testing.F) {
+	for _, name := range []string{"nightly-2026-11-20", "a b", "-rf", ".", "a/b", "\u202etxt", "é", "e\u0301", "a\nb", "\xff", strings.Repeat("x", 129)} {
+		f.Add(name)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		if ValidName(name) != nil {
+			return
+		}
+		text, err := (&Descriptor{Name: name}).Marshal()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d, err := ParseDescriptor(text); err != nil || d.Name != name {
+			t.Errorf("%q is read as %+v, %v", name, d, err)
 		}
 	})
 }

@@ -66,10 +66,10 @@ type VolumeSource struct {
 	Pool, Volume string
 }
 
-// ParseDomain reads a domain's XML as libvirt prints it.
+// ParseDomain reads a domain's XML as libvirt prints it. One that is larger than any that libvirt runs is an error.
 func ParseDomain(doc string) (*Domain, error) {
 	var raw libvirtxml.Domain
-	if err := raw.Unmarshal(doc); err != nil {
+	if err := domainLimits.decode(doc, &raw); err != nil {
 		return nil, fmt.Errorf("read domain XML: %w", err)
 	}
 	d := &Domain{Name: raw.Name, UUID: raw.UUID}

@@ -105,13 +105,14 @@ type layout struct {
 }
 
 // ParseLineage reads what Marshal wrote, and nothing else: others may write to a domain's metadata. An empty text is an
-// empty lineage. What a newer version has added would be lost with the next write, and is an error too.
+// empty lineage. What a newer version has added would be lost with the next write, and is an error too; and so is what is
+// larger than Marshal would write it, or would become so when layouts are filled in.
 func ParseLineage(doc string) (*Lineage, error) {
 	l := &Lineage{}
 	if strings.TrimSpace(doc) == "" {
 		return l, nil
 	}
-	root, err := parseWithin([]byte(doc), limits{depth: lineageDepth, nodes: maxLineageNodes, space: LineageNamespace})
+	root, err := parseWithin([]byte(doc), shape{depth: lineageDepth, nodes: maxLineageNodes, space: LineageNamespace})
 	if err == nil && root.Name != lineageElement {
 		err = root.Errorf("the root element is not <%s>", lineageElement)
 	}
@@ -124,18 +125,21 @@ func ParseLineage(doc string) (*Lineage, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read lineage: %w", err)
 	}
-	return l, l.expand()
+	if err := l.expand(); err != nil {
+		return nil, fmt.Errorf("read lineage: %w", err)
+	}
+	return l, nil
 }
 
-// Marshal writes the lineage compactly. It fails where ParseLineage would for its size.
+// Marshal writes the lineage compactly. It fails where ParseLineage would not take the result for its size.
 func (l *Lineage) Marshal() (string, error) {
 	l.compact()
 	text, err := xml.Marshal(l)
+	if err == nil {
+		err = l.checkSize(len(text))
+	}
 	if err != nil {
 		return "", fmt.Errorf("write lineage: %w", err)
-	}
-	if len(text) > MaxBytes {
-		return "", fmt.Errorf("write lineage: it has %d bytes, more than %d: delete old snapshots", len(text), MaxBytes)
 	}
 	return string(text), nil
 }
@@ -145,11 +149,15 @@ func (l *Lineage) expand() error {
 	for _, lay := range l.Layouts {
 		byNumber[lay.N] = lay
 	}
+	var filled size
 	for i := range l.Snapshots {
 		s := &l.Snapshots[i]
 		lay, ok := byNumber[s.Layout]
 		if !ok {
-			return fmt.Errorf("read lineage: snapshot %s names layout %d, which is not there", s.ID, s.Layout)
+			return fmt.Errorf("snapshot %.64s names layout %d, which is not there", s.ID, s.Layout)
+		}
+		if err := filled.add(s, lay.Disks); err != nil {
+			return err
 		}
 		s.Level, s.HeldBy, s.Frozen, s.Thawed = lay.Level, lay.HeldBy, lay.Frozen, lay.Thawed
 		s.Disks = s.fill(lay.Disks)

@@ -11,7 +11,7 @@ const (
 	lineageDepth = 5
 	// maxLineageNodes is what a document of MaxBytes may be made of, maxRecords how many disks of snapshots there may be:
 	// a layout is written once, and read for each of its snapshots.
-	maxLineageNodes = 200_000
+	maxLineageNodes = 14_000
 	maxRecords      = 100_000
 )
 

@@ -28,17 +28,17 @@ func Parse(data []byte) (*Node, error) {
 }
 
 func parse(data []byte, maxDepth int) (*Node, error) {
-	return parseWithin(data, limits{depth: maxDepth, nodes: MaxNodes})
+	return parseWithin(data, shape{depth: maxDepth, nodes: MaxNodes})
 }
 
-// limits are what a document may be at most; the size is the same for all.
-type limits struct {
+// shape is what a document may be at most; the size is the same for all.
+type shape struct {
 	depth, nodes int
 	// space is the one namespace that there may be.
 	space string
 }
 
-func parseWithin(data []byte, l limits) (*Node, error) {
+func parseWithin(data []byte, l shape) (*Node, error) {
 	if len(data) > MaxBytes {
 		return nil, &SyntaxError{Line: 1, Column: 1, Path: "/", Message: fmt.Sprintf("the document is larger than %d bytes", MaxBytes)}
 	}
@@ -59,7 +59,7 @@ func onlyUTF8(charset string, _ io.Reader) (io.Reader, error) {
 type reader struct {
 	data    []byte
 	decoder *xml.Decoder
-	limits  limits
+	limits  shape
 
 	root, open           *Node
 	depth, nodes         int

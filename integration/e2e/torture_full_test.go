@@ -33,8 +33,26 @@ func TestTortureFullOff(t *testing.T) {
 		x.full(v, 1, fileIn(t, x.p.StateDir))
 		x.full(v, 6, volumeIn(t, "vg0"))
 	}
-	x.full(x.deletes(), 7, fileIn(t, images))
+	x.present = x.fullDelete()
 	x.end(before)
+}
+
+// fullDelete deletes a snapshot when there is no room for what has to move, and gives the present content of the disks.
+func (x *torturer) fullDelete() map[string]string {
+	x.t.Helper()
+	x.create("old")
+	check(x.t, x.Scribble(x.t.Context(), x.targets[0], presently, "11M 2M"))
+	now, f := x.diskSums(), fileIn(x.t, images)
+	f.fill()
+	x.t.Logf("delete: %s", x.p.fails(7, "snapshot-delete", x.Name(), "old"))
+	f.free()
+	x.recoverAll()
+	x.checkObjects()
+	x.checkPresent(now)
+	if x.named("old") != nil {
+		x.t.Error("the snapshot is there")
+	}
+	return now
 }
 
 const images = "/var/lib/libvirt/images"

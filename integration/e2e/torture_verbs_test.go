@@ -35,7 +35,7 @@ func (x *torturer) create(name string) {
 func (x *torturer) scribble(with byte) {
 	x.t.Helper()
 	for _, target := range x.targets {
-		check(x.t, x.Scribble(x.t.Context(), target, with))
+		check(x.t, x.Scribble(x.t.Context(), target, with, lab.HereAndThere()...))
 	}
 }
 

@@ -34,15 +34,18 @@ func (d *Domain) Checksum(ctx context.Context, target string) (string, error) {
 	return sumFile(file.Name())
 }
 
-// Scribble overwrites parts of a disk, here and there, with a byte. The domain must be off; a file system on the disk
-// does not survive it.
-func (d *Domain) Scribble(ctx context.Context, target string, with byte) error {
+// HereAndThere are places for Scribble, in a disk of 10 MiB or more.
+func HereAndThere() []string { return []string{"0 1M", "3M 64k", "5M 4k", "8M 2M"} }
+
+// Scribble overwrites places of a disk, each an offset and a length as qemu-io wants them, with a byte. The domain must
+// be off; a file system on the disk does not survive it.
+func (d *Domain) Scribble(ctx context.Context, target string, with byte, places ...string) error {
 	disk, err := d.definedDisk(target)
 	if err != nil {
 		return err
 	}
 	args := []string{"-f", disk.Driver.Type}
-	for _, where := range []string{"0 1M", "3M 64k", "5M 4k", "8M 2M"} {
+	for _, where := range places {
 		args = append(args, "-c", fmt.Sprintf("write -q -P %d %s", with, where))
 	}
 	_, err = Command(ctx, "qemu-io", append(args, location(disk))...)

@@ -68,8 +68,14 @@ type qcow2Header struct {
 
 const qcow2DataFile = 1 << 2
 
+// namedReader is an *os.File to read.
+type namedReader interface {
+	io.ReaderAt
+	Name() string
+}
+
 // qcow2Capacity accepts only a file that is the whole disk.
-func qcow2Capacity(f *os.File) (int64, error) {
+func qcow2Capacity(f namedReader) (int64, error) {
 	var h qcow2Header
 	section := io.NewSectionReader(f, 0, int64(binary.Size(h)))
 	if err := binary.Read(section, binary.BigEndian, &h); err != nil {

@@ -118,6 +118,9 @@ func (a *treeSearchArgs) appendItems(all []extent, size int64) ([]extent, uint64
 		if err != nil {
 			return nil, 0, err
 		}
+		if h.Offset >= uint64(size) || len(all) > 0 && int64(h.Offset) < all[len(all)-1].end() {
+			return nil, 0, fmt.Errorf("an item at %d is not behind the others, or not in %d bytes", h.Offset, size)
+		}
 		e := item.extent()
 		e.offset = int64(h.Offset)
 		e.length = int64(min(item.length(), uint64(size)-h.Offset))

@@ -32,7 +32,12 @@ func (Host) Run(ctx context.Context, name string, args ...string) ([]byte, error
 	cmd.WaitDelay = time.Second
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if err := trace.Do(ctx, act(name, args), cmd.Run); err != nil {
+	err := trace.Do(ctx, act(name, args), cmd.Run)
+	if errors.Is(err, exec.ErrWaitDelay) && ctx.Err() == nil {
+		// It ended well. A daemon that it has started keeps its output open, and has nothing more to say here.
+		err = nil
+	}
+	if err != nil {
 		return stdout.Bytes(), &Error{Name: name, Args: args, Stderr: stderr.String(), Err: err}
 	}
 	return stdout.Bytes(), nil

@@ -27,3 +27,19 @@ func TestErrorSaysTheLastLineOrAll(t *testing.T) {
 		t.Errorf("%q, %q", short, long)
 	}
 }
+
+func TestJSONKeepsTextsOrFails(t *testing.T) {
+	for text, ok := range map[string]bool{"": true, "é": true, "\ufffd": true, `\ufffd`: true, `\\ufffd`: true, "\xff": false, "a\\\xff": false, "\xc3": false, "a\n\x00": true} {
+		out, err := command.JSON(map[string]string{"a": text})
+		if (err == nil) != ok {
+			t.Errorf("%q is %s, %v", text, out, err)
+		}
+	}
+}
+
+func TestProgramThatLeavesADaemonHasEnded(t *testing.T) {
+	out, err := command.Host{}.Run(t.Context(), "sh", "-c", "sleep 30 & echo done")
+	if err != nil || string(out) != "done\n" {
+		t.Errorf("%q, %v", out, err)
+	}
+}

@@ -21,7 +21,9 @@ func DefaultLimits() Limits {
 
 // What an engine may say at most.
 const (
+	// maxLine is for the answer to a read, maxJSON for a line without the data in it.
 	maxLine   = 4 << 20
+	maxJSON   = 1 << 20
 	maxStderr = 16 << 10
 	// maxRead is what one read asks for, in bytes before base64.
 	maxRead = 1 << 20

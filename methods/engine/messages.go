@@ -1,6 +1,9 @@
 package engine
 
 import (
+	"bytes"
+	"fmt"
+
 	"github.com/domsnap/domsnap/methods"
 )
 
@@ -76,17 +79,29 @@ type (
 		Names *[]string `json:"names"`
 	}
 	dropPlanAnswer struct {
-		NeededBy []string     `json:"needed_by"`
-		Renamed  []renamedRef `json:"renamed"`
-		Active   string       `json:"active"`
+		NeededBy []string    `json:"needed_by"`
+		Renamed  renamedRefs `json:"renamed"`
+		Active   string      `json:"active"`
 	}
-	renamedRef struct {
+	renamedRefs []renamedRef
+	renamedRef  struct {
 		Snapshot string `json:"snapshot"`
 		Name     string `json:"name"`
 		Origin   string `json:"origin"`
 		Active   string `json:"active"`
 	}
 )
+
+// maxRenamed is more snapshots than a disk has.
+const maxRenamed = 16 << 10
+
+// UnmarshalJSON counts first: an empty object takes many times its size.
+func (r *renamedRefs) UnmarshalJSON(text []byte) error {
+	if bytes.Count(text, []byte("{")) > maxRenamed {
+		return fmt.Errorf("more than %d renamed snapshots", maxRenamed)
+	}
+	return decode(text, (*[]renamedRef)(r))
+}
 
 // plannedRef is what an engine says of a ref. Whose it is we know better.
 type plannedRef struct {

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -179,56 +178,4 @@ func TestEngineGetsNothingOfOurs(t *testing.T) {
 	if diff := cmp.Diff(want, e.Stderr); diff != "" {
 		t.Error(diff)
 	}
-}
-
-func FuzzReadReply(f *testing.F) {
-	for _, line := range []string{
-		`{"id":1,"result":{"data":"MDEy"}}`, `{"id": 1, "result": {"data": "MDEy"}}`, `{"id":1,"result":{"zeros":true}}`, `{"id":1,"result":{"data":""}}`,
-		`{"id":1,"error":{"kind":"broken","message":"\"data\":\"x\""}}`, `{"data":"MDEy"`, `{"id":1,"result":{"data":"MDEy","data":"MD"}}`,
-	} {
-		f.Add([]byte(line))
-	}
-	f.Fuzz(func(t *testing.T, line []byte) {
-		r, err := parseReply[readAnswer](bytes.Clone(line), 1)
-		var slow reply[plainRead]
-		slowErr := decode(line, &slow)
-		if err != nil || slowErr != nil || r.Result == nil || bytes.Count(line, dataKey) > 1 {
-			return
-		}
-		if !bytes.Equal(r.Result.Data, slow.Result.Data) {
-			t.Errorf("it reads %q, want %q", r.Result.Data, slow.Result.Data)
-		}
-	})
-}
-
-// plainRead is readAnswer without the short cut.
-type plainRead readAnswer
-
-func FuzzReply(f *testing.F) {
-	for _, line := range []string{
-		`{"id":1,"result":{"extents":[[0,1]]}}`, `{"id":1,"error":{"kind":"blocked","message":"m","hint":"h"}}`,
-		`{"id":1,"progress":{"done":1,"total":2}}`, `{"id":1}`, `{"id":1,"result":null,"error":null}`, `[]`, "\x00",
-		`{"id":1,"result":{"extents":[[9223372036854775807,9223372036854775807]]}}`,
-	} {
-		f.Add([]byte(line))
-	}
-	f.Fuzz(func(t *testing.T, line []byte) {
-		r, err := parseReply[changesAnswer](line, 1)
-		if err != nil {
-			return
-		}
-		if r.Error != nil {
-			_, _ = r.Error.asError()
-		}
-		if r.Result == nil || r.Result.Extents == nil {
-			return
-		}
-		const size = 1 << 30
-		extents, err := toExtents(*r.Result.Extents, size)
-		for i, e := range extents {
-			if err == nil && (e.Length <= 0 || e.End() > size || i > 0 && e.Offset <= extents[i-1].End()) {
-				t.Errorf("%v is taken for right", extents)
-			}
-		}
-	})
 }

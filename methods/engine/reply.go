@@ -59,6 +59,9 @@ func parseReply[T any](line []byte, id int64) (reply[T], error) {
 }
 
 func decode(line []byte, into any) error {
+	if len(line) > maxJSON {
+		return fmt.Errorf("a line of more than %d bytes without data: %s", maxJSON, shorten(line))
+	}
 	d := json.NewDecoder(bytes.NewReader(line))
 	d.DisallowUnknownFields()
 	if err := d.Decode(into); err != nil {

@@ -3,7 +3,6 @@ package engine
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"github.com/domsnap/domsnap/methods"
+	"github.com/domsnap/domsnap/methods/command"
 	"github.com/domsnap/domsnap/methods/trace"
 )
 
@@ -104,7 +104,7 @@ func exchange[T any](ctx context.Context, s *session, c call) (answer *T, refuse
 }
 
 func (s *session) send(message any, deadline time.Time) error {
-	line, err := json.Marshal(message)
+	line, err := command.JSON(message)
 	if err != nil {
 		return fmt.Errorf("write the request: %w", err)
 	}

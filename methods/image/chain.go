@@ -2,7 +2,6 @@ package image
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/domsnap/domsnap/methods"
+	"github.com/domsnap/domsnap/methods/command"
 )
 
 // mostLayers is where libvirt gives up as well.
@@ -49,7 +49,7 @@ func named(node map[string]any, readOnly bool) (string, error) {
 	if readOnly {
 		node["force-share"] = true
 	}
-	text, err := json.Marshal(node)
+	text, err := command.JSON(node)
 	return "json:" + string(text), err
 }
 

@@ -3,6 +3,7 @@ package image
 import (
 	"net"
 	"os"
+	"path/filepath"
 
 	"github.com/domsnap/domsnap/methods"
 )
@@ -10,6 +11,8 @@ import (
 // protocolOf is the source as one of QEMU's protocol drivers; the keys are those of its BlockdevOptions.
 func protocolOf(s methods.Source) (map[string]any, error) {
 	switch {
+	case s.Path() != "" && !filepath.IsAbs(s.Path()):
+		return nil, methods.Unsupportedf("%q is not an absolute path", s.Path())
 	case s.Path() != "":
 		return local(s.Path()), nil
 	case s.RBD != nil:

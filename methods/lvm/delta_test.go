@@ -78,20 +78,3 @@ func TestReadDeltaRefuses(t *testing.T) {
 		}
 	}
 }
-
-func FuzzReadDelta(f *testing.F) {
-	f.Add(deltaBegin + `<same begin="0" length="3"/><different begin="3" length="1"/>` + deltaEnd)
-	f.Fuzz(func(t *testing.T, text string) {
-		extents, err := readDelta(text, 1<<20)
-		if err != nil {
-			return
-		}
-		end := int64(-1)
-		for _, e := range extents {
-			if e.Offset <= end || e.Length <= 0 || e.End() > 1<<20 {
-				t.Errorf("%+v in %v", e, extents)
-			}
-			end = e.End()
-		}
-	})
-}

@@ -87,19 +87,3 @@ func TestMissingFrom(t *testing.T) {
 		}
 	}
 }
-
-func FuzzReadExceptions(f *testing.F) {
-	f.Add(storeWith(64<<10, 1, 2))
-	f.Add([]byte{})
-	f.Fuzz(func(t *testing.T, text []byte) {
-		e, err := parseStore(text, 64)
-		if err != nil {
-			return
-		}
-		for _, old := range e.old {
-			if old < 0 || old*e.chunk >= 64*cowChunk {
-				t.Errorf("chunk %d of %d bytes is beyond the origin", old, e.chunk)
-			}
-		}
-	})
-}

@@ -1,6 +1,7 @@
 package lvm
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -88,8 +89,14 @@ func (g group) thickSnapshotsOf(origin string) []volume {
 	return found
 }
 
+// maxRows is more volumes than a group has. A row can take much more room than its text.
+const maxRows = 1 << 15
+
 // decodeReport reads the rows named key of an LVM report in JSON.
 func decodeReport[T any](text []byte, key string) ([]T, error) {
+	if n := bytes.Count(text, []byte("{")); n > maxRows {
+		return nil, fmt.Errorf("read LVM report: %d rows are more than %d", n, maxRows)
+	}
 	var doc struct {
 		Report []map[string][]T `json:"report"`
 	}

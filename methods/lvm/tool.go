@@ -88,6 +88,11 @@ func (m *Method) groupWhenClosed(ctx context.Context, n name) (group, error) {
 
 var devicePattern = regexp.MustCompile(`^/dev/[A-Za-z0-9+_.:@/-]+$`)
 
+// physicalVolume is a device of a volume group as vgs reports it.
+type physicalVolume struct {
+	Name string `json:"pv_name"`
+}
+
 // physicalVolumes are the devices that a volume group lies on, for --devices: a tool that looks at nothing
 // else is a third quicker.
 func (m *Method) physicalVolumes(ctx context.Context, groupName string) ([]string, error) {
@@ -95,9 +100,7 @@ func (m *Method) physicalVolumes(ctx context.Context, groupName string) ([]strin
 	if err != nil {
 		return nil, fmt.Errorf("list devices of volume group %s: %w", groupName, err)
 	}
-	rows, err := decodeReport[struct {
-		Name string `json:"pv_name"`
-	}](out, "vg")
+	rows, err := decodeReport[physicalVolume](out, "vg")
 	if err != nil {
 		return nil, fmt.Errorf("list devices of volume group %s: %w", groupName, err)
 	}

@@ -105,7 +105,7 @@ type mappedExtent struct {
 
 // mapped reads which image of a chain each extent comes from; the images may be in use.
 func (i images) mapped(ctx context.Context, img layer) ([]mappedExtent, error) {
-	path, err := safePath(img.Path)
+	path, err := img.safe()
 	if err != nil {
 		return nil, err
 	}

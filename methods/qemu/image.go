@@ -1,6 +1,7 @@
 package qemu
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"encoding/xml"
@@ -8,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"time"
@@ -65,7 +67,7 @@ const inspectTimeout = 30 * time.Second
 // info reads an image's header; the image may be in use. A header that names a file for its data is not shown to a tool,
 // which might open that.
 func (i images) info(ctx context.Context, img Image) (layer, error) {
-	path, err := safePath(img.Path)
+	path, err := img.safe()
 	if err != nil {
 		return layer{}, err
 	}
@@ -84,7 +86,7 @@ func (i images) info(ctx context.Context, img Image) (layer, error) {
 
 // unused fails with ErrBlocked while somebody has the image open.
 func (i images) unused(ctx context.Context, img Image) error {
-	path, err := safePath(img.Path)
+	path, err := img.safe()
 	if err != nil {
 		return err
 	}
@@ -94,7 +96,16 @@ func (i images) unused(ctx context.Context, img Image) error {
 	return nil
 }
 
+// What qemu-img may say of an image at most. A header can hold 65536 snapshots.
+const (
+	maxInfo        = 16 << 20
+	maxInfoObjects = 1 << 17
+)
+
 func parseInfo(img Image, out []byte) (layer, error) {
+	if len(out) > maxInfo || bytes.Count(out, []byte("{")) > maxInfoObjects {
+		return layer{}, methods.Blockedf("%s has a header that says too much: %d bytes", img.Path, len(out))
+	}
 	var info imageInfo
 	if err := json.Unmarshal(out, &info); err != nil {
 		return layer{}, fmt.Errorf("read header of %s: %w", img.Path, err)
@@ -122,7 +133,7 @@ func parseInfo(img Image, out []byte) (layer, error) {
 // chain lists the image and everything below it.
 func (i images) chain(ctx context.Context, img Image) ([]layer, error) {
 	var chain []layer
-	for img.Path != "" {
+	for len(chain) == 0 || img.Path != "" {
 		if contains(chain, img.Path) || len(chain) > maxChain*2 {
 			return nil, methods.Blockedf("the backing chain of %s does not end", chain[0].Path)
 		}
@@ -141,7 +152,7 @@ func (i images) chain(ctx context.Context, img Image) ([]layer, error) {
 func (i images) create(ctx context.Context, overlay string, base Image, model string) error {
 	_, err := safePath(overlay)
 	if err == nil {
-		_, err = safePath(base.Path)
+		_, err = base.safe()
 	}
 	if err != nil {
 		return err
@@ -219,16 +230,33 @@ func changeHeld(chain []layer, do func(chain string) error) (err error) {
 
 // rebase changes the name of the backing file in a header, and nothing else.
 func (i images) rebase(ctx context.Context, img, backing Image) error {
+	below, err := backing.safe()
+	if err == nil {
+		_, err = img.safe()
+	}
+	if err != nil {
+		return err
+	}
 	f, err := openImage(img.Path)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	_, err = i.run.Run(ctx, qemuImg, "rebase", "-u", "-f", img.Format, "-F", backing.Format, "-b", backing.Path, throughProc(f))
+	_, err = i.run.Run(ctx, qemuImg, "rebase", "-u", "-f", img.Format, "-F", backing.Format, "-b", below, throughProc(f))
 	if err != nil {
 		return fmt.Errorf("point %s to %s: %w", img.Path, backing.Path, err)
 	}
 	return f.Sync()
+}
+
+var formatPattern = regexp.MustCompile(`^[a-z0-9-]{1,32}$`)
+
+// safe is the path of an image that can be named to qemu-img.
+func (img Image) safe() (string, error) {
+	if !formatPattern.MatchString(img.Format) {
+		return "", methods.Blockedf("image %q has no format of QEMU's: %.64q", img.Path, img.Format)
+	}
+	return safePath(img.Path)
 }
 
 // safePath refuses what qemu-img would take for an option, a protocol or a driver.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
 
 	"github.com/domsnap/domsnap/methods"
 )
@@ -43,7 +44,13 @@ func (i images) removeInside(ctx context.Context, path, name string) error {
 	return i.changeInside(ctx, path, "-d", name)
 }
 
+// ownName is what ObjectName gives. Another name qemu-img might take for an id.
+var ownName = regexp.MustCompile(`^ds-[a-z][a-z0-9]*-[a-z][a-z0-9]*$`)
+
 func (i images) changeInside(ctx context.Context, path, act, name string) error {
+	if !ownName.MatchString(name) {
+		return methods.Blockedf("the internal snapshot %.200q of %s is not one of domsnap's", name, path)
+	}
 	return i.change(ctx, Image{path, qcow2}, func(chain string) error {
 		if _, err := i.run.Run(ctx, qemuImg, "snapshot", act, name, chain); err != nil {
 			return fmt.Errorf("change internal snapshot %s of %s: %w", name, path, err)

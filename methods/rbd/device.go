@@ -33,6 +33,11 @@ func (m *Method) mapped(dev string) (methods.RBDImage, error) {
 	if err != nil {
 		return methods.RBDImage{}, err
 	}
+	return checkMapped(dev, image, snap)
+}
+
+// checkMapped finds what cannot be snapshotted, or is no name of Ceph's.
+func checkMapped(dev string, image methods.RBDImage, snap string) (methods.RBDImage, error) {
 	if snap != "-" {
 		return methods.RBDImage{}, methods.Unsupportedf("%s is the snapshot %s of image %s", dev, snap, image)
 	}

@@ -1,7 +1,9 @@
 package rbd
 
 import (
+	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 
 	"github.com/domsnap/domsnap/methods"
@@ -29,7 +31,7 @@ func (m *Method) place(req methods.PlanRequest) (place, error) {
 // image is the image that a disk is, directly or as a device of the kernel's rbd driver.
 func (m *Method) image(source methods.Source) (methods.RBDImage, error) {
 	if source.RBD != nil {
-		return *source.RBD, checkNames(*source.RBD)
+		return *source.RBD, errors.Join(checkNames(*source.RBD), checkReach(*source.RBD))
 	}
 	if source.Dev != "" {
 		return m.mapped(source.Dev)
@@ -56,7 +58,7 @@ func recorded(ref methods.Ref) (place, error) {
 	if p.String() != ref.Name {
 		return place{}, fmt.Errorf("check recorded name %q: want %q", ref.Name, p)
 	}
-	return p, nil
+	return p, checkReach(image)
 }
 
 // parseOrigin reads what RBDImage.String writes.
@@ -90,4 +92,22 @@ func checkNames(image methods.RBDImage) error {
 	return nil
 }
 
-func reserved(r rune) bool { return r == '/' || r == '@' || r < ' ' || r == 0x7f }
+// checkReach refuses what librados would take for more than one file or monitor, or would cut short.
+func checkReach(image methods.RBDImage) error {
+	if image.Config != "" && (!filepath.IsAbs(image.Config) || strings.ContainsAny(image.Config, ";, \t")) || strings.ContainsFunc(image.Config, control) {
+		return fmt.Errorf("check Ceph configuration %q: want one absolute path without blanks, commas and semicolons", image.Config)
+	}
+	if strings.ContainsFunc(image.User, control) {
+		return fmt.Errorf("check Ceph user %q: it has control characters", image.User)
+	}
+	for _, m := range image.Monitors {
+		if m == "" || strings.ContainsAny(m, ";, ") || strings.ContainsFunc(m, control) {
+			return fmt.Errorf("check monitor %q: want one address", m)
+		}
+	}
+	return nil
+}
+
+func control(r rune) bool { return r < ' ' || r == 0x7f }
+
+func reserved(r rune) bool { return r == '/' || r == '@' || control(r) }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"libvirt.org/go/libvirt"
@@ -14,8 +15,12 @@ import (
 // agentTimeout bounds a call of the agent whose context has no end.
 const agentTimeout = 60 * time.Second
 
-// maxAgentReply is more than any honest agent says here.
-const maxAgentReply = 4 << 20
+// What an agent may say at most, which is more than any honest one does: bytes, JSON objects, and file systems.
+const (
+	maxAgentReply   = 1 << 20
+	maxAgentObjects = 1 << 15
+	maxFilesystems  = 1 << 15
+)
 
 // Ping implements quiesce.Guest.
 func (d *Domain) Ping(ctx context.Context) error {
@@ -34,9 +39,26 @@ func (d *Domain) ThawFilesystems(ctx context.Context) (int, error) {
 }
 
 // count sends a command that answers on how many file systems it acted.
-func (d *Domain) count(ctx context.Context, command string) (n int, err error) {
-	err = trace.Do(ctx, "agent: "+command, func() error { return d.agent(ctx, command, &n) })
-	return n, err
+func (d *Domain) count(ctx context.Context, command string) (int, error) {
+	var n filesystemCount
+	err := trace.Do(ctx, "agent: "+command, func() error { return d.agent(ctx, command, &n) })
+	return int(n), err
+}
+
+// filesystemCount is what an agent can have done.
+type filesystemCount int
+
+// UnmarshalJSON fails for a number that cannot be.
+func (c *filesystemCount) UnmarshalJSON(text []byte) error {
+	var n int
+	if err := json.Unmarshal(text, &n); err != nil {
+		return err
+	}
+	if n < 0 || n > maxFilesystems {
+		return fmt.Errorf("%d file systems cannot be", n)
+	}
+	*c = filesystemCount(n)
+	return nil
 }
 
 // Frozen implements quiesce.Guest.
@@ -52,13 +74,18 @@ func (d *Domain) CoveredDisks(ctx context.Context) (int, error) {
 	if err := d.agent(ctx, "guest-get-fsinfo", &filesystems); err != nil {
 		return 0, err
 	}
-	covered := map[diskAddress]bool{}
+	return covered(filesystems), nil
+}
+
+// covered counts the disks that have file systems on them.
+func covered(filesystems []filesystem) int {
+	seen := map[diskAddress]bool{}
 	for _, fs := range filesystems {
 		for _, disk := range fs.Disk {
-			covered[disk] = true
+			seen[disk] = true
 		}
 	}
-	return len(covered), nil
+	return len(seen)
 }
 
 // filesystem is one of the guest's.
@@ -97,8 +124,8 @@ func (d *Domain) agent(ctx context.Context, command string, into any) error {
 }
 
 func decodeReply(command, reply string, into any) error {
-	if len(reply) > maxAgentReply {
-		return fmt.Errorf("read the agent's reply to %s: %d bytes are too many", command, len(reply))
+	if len(reply) > maxAgentReply || strings.Count(reply, "{") > maxAgentObjects {
+		return fmt.Errorf("read the agent's reply to %s: %d bytes say too much", command, len(reply))
 	}
 	var answer struct {
 		Return json.RawMessage `json:"return"`

@@ -189,8 +189,13 @@ func backupFiles(dom *libvirt.Domain) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ask for the backup job: %w", err)
 	}
+	return filesOf(text)
+}
+
+// filesOf reads the XML of a backup job.
+func filesOf(text string) ([]string, error) {
 	var job libvirtxml.DomainBackup
-	if err := job.Unmarshal(text); err != nil {
+	if err := xmlspec.DecodeLibvirt(text, &job); err != nil {
 		return nil, fmt.Errorf("read the backup job: %w", err)
 	}
 	var files []string

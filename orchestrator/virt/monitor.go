@@ -1,6 +1,7 @@
 package virt
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -42,8 +43,17 @@ type qmpError struct {
 
 func (e *qmpError) Error() string { return "QEMU says: " + e.Desc }
 
+// What QEMU may say at most, which libvirt bounds too: query-block repeats itself for each image below a disk.
+const (
+	maxReply        = 8 << 20
+	maxReplyObjects = 1 << 16
+)
+
 // refusal is the error in a reply: to libvirt it is a reply as any other.
 func refusal(reply []byte) error {
+	if len(reply) > maxReply || bytes.Count(reply, []byte("{")) > maxReplyObjects {
+		return fmt.Errorf("read QEMU's reply: %d bytes say too much", len(reply))
+	}
 	var answer struct {
 		Error *qmpError `json:"error"`
 	}

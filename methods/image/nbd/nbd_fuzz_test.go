@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"net"
 	"testing"
+
+	"github.com/domsnap/domsnap/integration/bounds"
 )
 
 // deaf is a server that has said everything beforehand.
@@ -30,14 +32,27 @@ func FuzzServer(f *testing.F) {
 	}
 	f.Add(good.Bytes(), int64(0))
 	f.Add(good.Bytes()[:40], int64(1<<20))
+	f.Add(append(bytes.Clone(good.Bytes()), good.Bytes()[28:44]...), int64(1<<20-512))
+	endless := bytes.Clone(good.Bytes())
+	copy(endless[18:], bytes.Repeat([]byte{0xff}, 8))
+	f.Add(endless, int64(0))
+	f.Add([]byte("NBDMAGIC\x00\x00\x42\x02\x81\x86\x12\x53"), int64(-1))
 	f.Fuzz(func(t *testing.T, says []byte, offset int64) {
-		c, err := Open(deaf{says: bytes.NewReader(says)})
-		if err != nil {
-			return
-		}
-		n, err := c.ReadAt(make([]byte, 512), offset)
-		if n < 0 || n > 512 || n < 512 && err == nil {
-			t.Errorf("%d bytes, %v", n, err)
-		}
+		bounds.Within(t, func() {
+			c, err := Open(deaf{says: bytes.NewReader(says)})
+			if err != nil {
+				return
+			}
+			n, err := c.ReadAt(make([]byte, 512), offset)
+			if n < 0 || n > 512 || n < 512 && err == nil {
+				t.Errorf("%d bytes, %v", n, err)
+			}
+			// The second answer is to another request.
+			n, err = c.WriteAt(make([]byte, 512), offset)
+			if n < 0 || n > 512 || n < 512 && err == nil {
+				t.Errorf("%d bytes written, %v", n, err)
+			}
+			_ = c.Sync()
+		})
 	})
 }
