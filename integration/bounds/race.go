@@ -3,4 +3,4 @@
 package bounds
 
 // slowdown is how much longer everything may take with the race detector at work.
-const slowdown = 20
+const slowdown = 10
