@@ -6,6 +6,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/domsnap/domsnap/integration/bounds"
 )
 
 // FuzzDecode reads any intent under a right checksum: what is read is what would be written.
@@ -13,7 +15,10 @@ func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"verb":"create","domain":"web1","uuid":"6f1d2c3b","refs":[{"snapshot":"sone","method":"lvm","name":"vg/x","size":5}]}`))
 	f.Add([]byte(`{"verb":"revert","hows":["native"],"kept":[{}],"moving":["vda"]}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		first, err := decodeAll(append([]byte(digest(body)+" "), append(body, '\n')...))
+		line := append([]byte(digest(body)+" "), append(body, '\n')...)
+		var first *Intent
+		var err error
+		bounds.Within(t, func() { first, err = decodeAll(line) })
 		if err != nil {
 			return
 		}
@@ -50,7 +55,8 @@ func FuzzDecodeTorn(f *testing.F) {
 		if err != nil || i.Verb != Revert || !i.Did("revert vdb") {
 			t.Errorf("%+v, %v", i, err)
 		}
-		if i, err := decodeAll(torn); (i == nil) == (err == nil) {
+		bounds.Within(t, func() { i, err = decodeAll(torn) })
+		if (i == nil) == (err == nil) {
 			t.Errorf("%+v, %v", i, err)
 		}
 	})
