@@ -54,8 +54,11 @@ func TestHostileNamesOfImages(t *testing.T) {
 			_ = i.unused(ctx, img)
 			_, _ = i.mapped(ctx, layer{Image: img})
 			_ = i.commit(ctx, img, other)
-			_ = i.create(ctx, overlay, img, os.DevNull)
-			_ = os.Remove(overlay)
+			if ran < 20_000 {
+				// Each is written out, which takes its time.
+				_ = i.create(ctx, overlay, img, os.DevNull)
+				_ = os.Remove(overlay)
+			}
 			_ = i.rebase(ctx, img, other)
 			_ = i.rebase(ctx, other, img)
 			_ = i.repair(ctx, path)
