@@ -11,7 +11,7 @@ import (
 )
 
 // lockWait is how long a second call waits before it answers busy.
-const lockWait = time.Second
+const lockWait = 500 * time.Millisecond
 
 // lock takes the domain's lock. The file stays for ever, and its lock ends with the last process that holds it: us, or
 // our guardian.
