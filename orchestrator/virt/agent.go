@@ -110,12 +110,13 @@ type diskAddress struct {
 // agent sends a command without arguments and decodes what it returns; a nil into is for commands whose reply says
 // nothing.
 func (d *Domain) agent(ctx context.Context, command string, into any) error {
-	reply, err := bounded(ctx, func() (string, error) {
+	reply, err := ask(ctx, d, func(d *Domain) (string, error) {
 		timeout := libvirt.DomainQemuAgentCommandTimeout(secondsLeft(ctx, agentTimeout))
-		return d.dom.QemuAgentCommand(fmt.Sprintf("{%q:%q}", "execute", command), timeout, 0)
+		reply, err := d.dom.QemuAgentCommand(fmt.Sprintf("{%q:%q}", "execute", command), timeout, 0)
+		return reply, d.orGone(err)
 	})
 	if err != nil {
-		return fmt.Errorf("ask the agent for %s: %w", command, d.orGone(err))
+		return fmt.Errorf("ask the agent for %s: %w", command, err)
 	}
 	if into == nil {
 		return nil

@@ -68,9 +68,9 @@ func (h *Host) ReadyBackup(ctx context.Context, uuid string, targets []fullcopy.
 }
 
 func (h *Host) readyBackup(uuid string, targets []fullcopy.Target) (_ fullcopy.Backup, err error) {
-	dom, err := h.conn.LookupDomainByUUIDString(uuid)
+	dom, err := h.find(uuid)
 	if err != nil {
-		return nil, fmt.Errorf("look up domain %s: %w", uuid, err)
+		return nil, err
 	}
 	defer func() {
 		if err != nil {

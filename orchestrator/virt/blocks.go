@@ -25,9 +25,9 @@ func (h *Host) ReadySwitch(ctx context.Context, uuid string, overlays []qemu.Ove
 }
 
 func (h *Host) readySwitch(uuid string, overlays []qemu.Overlay) (qemu.Switch, error) {
-	dom, err := h.conn.LookupDomainByUUIDString(uuid)
+	dom, err := h.find(uuid)
 	if err != nil {
-		return nil, fmt.Errorf("look up domain %s: %w", uuid, err)
+		return nil, err
 	}
 	parsed, err := (&Domain{host: h, dom: dom}).parsed(0)
 	if err != nil {
@@ -267,9 +267,9 @@ func (d *Domain) disk(target string, flags libvirt.DomainXMLFlags) (xmlspec.Disk
 
 func (h *Host) withDomain(ctx context.Context, uuid string, do func(*Domain) error) error {
 	return boundedDo(ctx, func() error {
-		dom, err := h.conn.LookupDomainByUUIDString(uuid)
+		dom, err := h.find(uuid)
 		if err != nil {
-			return fmt.Errorf("look up domain %s: %w", uuid, err)
+			return err
 		}
 		defer dom.Free()
 		return do(&Domain{host: h, dom: dom})

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"sync"
 	"time"
 
 	"libvirt.org/go/libvirt"
@@ -15,8 +16,10 @@ import (
 	"github.com/domsnap/domsnap/xmlspec"
 )
 
-// Host is a connection to libvirt.
+// Host is a connection to libvirt, which is made again when the daemon at its other end was.
 type Host struct {
+	uri  string
+	mu   sync.Mutex
 	conn *libvirt.Connect
 }
 
@@ -26,34 +29,76 @@ func Connect(ctx context.Context, uri string) (*Host, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to libvirt: %w", err)
 	}
-	return &Host{conn: conn}, nil
+	return &Host{uri: uri, conn: conn}, nil
+}
+
+// live is the connection, or another one when it has ended.
+func (h *Host) live() (*libvirt.Connect, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if alive, err := h.conn.IsAlive(); err == nil && alive {
+		return h.conn, nil
+	}
+	conn, err := libvirt.NewConnect(h.uri)
+	if err != nil {
+		return nil, fmt.Errorf("connect to libvirt again: %w", err)
+	}
+	// Nothing can be said by the old one any more.
+	_, _ = h.conn.Close()
+	h.conn = conn
+	return conn, nil
+}
+
+// find looks a domain up that was there before.
+func (h *Host) find(uuid string) (*libvirt.Domain, error) {
+	conn, err := h.live()
+	if err != nil {
+		return nil, err
+	}
+	dom, err := conn.LookupDomainByUUIDString(uuid)
+	if err != nil {
+		return nil, fmt.Errorf("look up domain %s: %w", uuid, err)
+	}
+	return dom, nil
 }
 
 // Close ends the connection.
 func (h *Host) Close() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	_, err := h.conn.Close()
 	return err
 }
 
 // Domain finds a domain as virsh does: by id, by UUID, by name.
 func (h *Host) Domain(ctx context.Context, name string) (orchestrator.Domain, error) {
-	dom, err := bounded(ctx, func() (*libvirt.Domain, error) { return h.lookup(name) })
-	if err != nil {
-		return nil, err
-	}
-	return &Domain{host: h, dom: dom}, nil
+	return bounded(ctx, func() (orchestrator.Domain, error) {
+		conn, err := h.live()
+		if err != nil {
+			return nil, err
+		}
+		dom, err := lookup(conn, name)
+		if err != nil {
+			return nil, err
+		}
+		uuid, err := dom.GetUUIDString()
+		if err != nil {
+			return nil, fmt.Errorf("ask for the UUID of domain %q: %w", name, err)
+		}
+		return &Domain{host: h, conn: conn, uuid: uuid, dom: dom}, nil
+	})
 }
 
-func (h *Host) lookup(name string) (*libvirt.Domain, error) {
+func lookup(conn *libvirt.Connect, name string) (*libvirt.Domain, error) {
 	if id, err := strconv.ParseUint(name, 10, 32); err == nil {
-		if dom, err := h.conn.LookupDomainById(uint32(id)); err == nil {
+		if dom, err := conn.LookupDomainById(uint32(id)); err == nil {
 			return dom, nil
 		}
 	}
-	if dom, err := h.conn.LookupDomainByUUIDString(name); err == nil {
+	if dom, err := conn.LookupDomainByUUIDString(name); err == nil {
 		return dom, nil
 	}
-	dom, err := h.conn.LookupDomainByName(name)
+	dom, err := conn.LookupDomainByName(name)
 	if isCode(err, libvirt.ERR_NO_DOMAIN) {
 		return nil, orchestrator.NotFoundf("there is no domain %q", name)
 	}
@@ -70,7 +115,11 @@ func (h *Host) Volume(ctx context.Context, pool, name string) (xmlspec.DiskSourc
 
 func (h *Host) volume(pool, name string) (xmlspec.DiskSource, error) {
 	none := xmlspec.DiskSource{}
-	p, err := h.conn.LookupStoragePoolByName(pool)
+	conn, err := h.live()
+	if err != nil {
+		return none, err
+	}
+	p, err := conn.LookupStoragePoolByName(pool)
 	if err != nil {
 		return none, fmt.Errorf("look up pool %q: %w", pool, err)
 	}

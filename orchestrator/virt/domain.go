@@ -3,6 +3,7 @@ package virt
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"libvirt.org/go/libvirt"
@@ -15,15 +16,60 @@ import (
 // powerOffTimeout is more than libvirt itself gives QEMU to end.
 const powerOffTimeout = time.Minute
 
-// Domain is one domain.
+// Domain is one domain. It is found again where the connection is another one by now, so that a guest can be let go
+// whose daemon was started anew meanwhile.
 type Domain struct {
 	host *Host
+	uuid string
+
+	mu   sync.Mutex
+	conn *libvirt.Connect
 	dom  *libvirt.Domain
+}
+
+// now is the domain on the connection that there is now.
+func (d *Domain) now() (*Domain, error) {
+	conn, err := d.host.live()
+	if err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.conn != conn {
+		dom, err := conn.LookupDomainByUUIDString(d.uuid)
+		if err != nil {
+			return nil, fmt.Errorf("look up domain %s again: %w", d.uuid, err)
+		}
+		d.conn, d.dom = conn, dom
+	}
+	return &Domain{host: d.host, dom: d.dom}, nil
+}
+
+// act does something to the domain.
+func (d *Domain) act(ctx context.Context, name string, call func(*Domain) error) error {
+	return act(ctx, name, func() error {
+		now, err := d.now()
+		if err != nil {
+			return err
+		}
+		return call(now)
+	})
+}
+
+// ask reads something of the domain.
+func ask[T any](ctx context.Context, d *Domain, call func(*Domain) (T, error)) (T, error) {
+	return bounded(ctx, func() (none T, err error) {
+		now, err := d.now()
+		if err != nil {
+			return none, err
+		}
+		return call(now)
+	})
 }
 
 // Describe implements orchestrator.Domain.
 func (d *Domain) Describe(ctx context.Context) (*orchestrator.Description, error) {
-	return bounded(ctx, d.describe)
+	return ask(ctx, d, (*Domain).describe)
 }
 
 func (d *Domain) describe() (*orchestrator.Description, error) {
@@ -72,7 +118,7 @@ func (d *Domain) state() (orchestrator.State, error) {
 
 // Metadata implements orchestrator.Domain.
 func (d *Domain) Metadata(ctx context.Context) (string, error) {
-	text, err := bounded(ctx, func() (string, error) {
+	text, err := ask(ctx, d, func(d *Domain) (string, error) {
 		return d.dom.GetMetadata(libvirt.DOMAIN_METADATA_ELEMENT, xmlspec.LineageNamespace, libvirt.DOMAIN_AFFECT_CURRENT)
 	})
 	if isCode(err, libvirt.ERR_NO_DOMAIN_METADATA) {
@@ -86,7 +132,7 @@ func (d *Domain) Metadata(ctx context.Context) (string, error) {
 
 // SetMetadata implements orchestrator.Domain.
 func (d *Domain) SetMetadata(ctx context.Context, text string) error {
-	return act(ctx, "write the metadata", func() error {
+	return d.act(ctx, "write the metadata", func(d *Domain) error {
 		flags, err := d.impact()
 		if err != nil {
 			return err
@@ -133,7 +179,7 @@ func (d *Domain) Start(ctx context.Context, paused bool) error {
 	if paused {
 		flags = libvirt.DOMAIN_START_PAUSED
 	}
-	if err := act(ctx, "start", func() error { return d.dom.CreateWithFlags(flags) }); err != nil {
+	if err := d.act(ctx, "start", func(d *Domain) error { return d.dom.CreateWithFlags(flags) }); err != nil {
 		return fmt.Errorf("start the domain: %w", err)
 	}
 	return nil
@@ -145,7 +191,7 @@ func (d *Domain) PowerOff(ctx context.Context) error {
 	// Who stopped waiting for it would take a domain for running that is about to end.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), powerOffTimeout)
 	defer cancel()
-	err := act(ctx, "power off", func() error {
+	err := d.act(ctx, "power off", func(d *Domain) error {
 		err := d.dom.DestroyFlags(libvirt.DOMAIN_DESTROY_GRACEFUL)
 		if err == nil || isCode(err, libvirt.ERR_OPERATION_INVALID) {
 			return err
@@ -160,13 +206,13 @@ func (d *Domain) PowerOff(ctx context.Context) error {
 
 // Pause implements quiesce.Guest.
 func (d *Domain) Pause(ctx context.Context) error {
-	return act(ctx, "pause", func() error { return d.orGone(d.dom.Suspend()) })
+	return d.act(ctx, "pause", func(d *Domain) error { return d.orGone(d.dom.Suspend()) })
 }
 
 // Resume implements quiesce.Guest. It is always sent, so that it comes after a pause that was given up and is still to
 // come.
 func (d *Domain) Resume(ctx context.Context) error {
-	return act(ctx, "resume", func() error {
+	return d.act(ctx, "resume", func(d *Domain) error {
 		err := d.dom.Resume()
 		if err == nil {
 			return nil

@@ -24,9 +24,9 @@ func (h *Host) ReadyInternal(ctx context.Context, uuid string, snapshots []qemu.
 }
 
 func (h *Host) readyInternal(uuid string, snapshots []qemu.InternalSnapshot) (qemu.Switch, error) {
-	dom, err := h.conn.LookupDomainByUUIDString(uuid)
+	dom, err := h.find(uuid)
 	if err != nil {
-		return nil, fmt.Errorf("look up domain %s: %w", uuid, err)
+		return nil, err
 	}
 	parsed, err := (&Domain{host: h, dom: dom}).parsed(0)
 	if err != nil {
