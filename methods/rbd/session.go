@@ -110,7 +110,7 @@ func (s *session) leave(clean bool) {
 		s.kept.give(s.place.RBDImage, s.cluster)
 		return
 	}
-	s.cluster.close()
+	s.kept.end(s.cluster)
 }
 
 // inspect looks at an image that it opens for that.
