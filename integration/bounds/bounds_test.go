@@ -37,8 +37,8 @@ func TestWithinSeesWhatIsTooMuch(t *testing.T) {
 		{"half the memory", allocate(Memory / 2), 0},
 		{"too much memory", allocate(Memory + 1), 1},
 		{"some time", spin(t, CPU/10), 0},
-		{"too much time", spin(t, CPU*slowdown+5*time.Millisecond), 1},
-		{"another's time", func() { time.Sleep(CPU*slowdown + 5*time.Millisecond) }, 0},
+		{"too much time", spin(t, allowed()+5*time.Millisecond), 1},
+		{"another's time", func() { time.Sleep(allowed() + 5*time.Millisecond) }, 0},
 	}
 	for _, test := range tests {
 		r := &recorder{TB: t}
