@@ -1,6 +1,7 @@
 package fullcopy_test
 
 import (
+	"io"
 	"os"
 	"strings"
 	"testing"
@@ -29,7 +30,7 @@ func TestHostileImages(t *testing.T) {
 				wantNoCanary(t, ref.Name)
 				s.drop(ref)
 			}
-			if took := time.Since(start); took > 5*time.Second {
+			if took := time.Since(start); took > 30*time.Second {
 				t.Errorf("it took %v", took)
 			}
 		})
@@ -39,7 +40,11 @@ func TestHostileImages(t *testing.T) {
 
 func wantNoCanary(t *testing.T, path string) {
 	t.Helper()
-	content, err := os.ReadFile(path)
+	f, err := os.Open(path)
+	must(t, err)
+	defer f.Close()
+	// A copy of a petabyte is a hole but for its beginning.
+	content, err := io.ReadAll(io.LimitReader(f, 8<<20))
 	must(t, err)
 	if strings.Contains(string(content), methodtest.CanaryText) {
 		t.Error("the canary is in it")

@@ -83,6 +83,16 @@ func TestLabRevertWaitsForTheDead(t *testing.T) {
 	b.revert(ref)
 }
 
+// TestLabRevertAgainWaitsForTheDead: who goes on with a revert that was killed does not look before.
+func TestLabRevertAgainWaitsForTheDead(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, 16*mebibyte)
+	ref := b.take("aaaa")
+	must(t, b.hold().Kill())
+	_, err := b.method.Revert(t.Context(), methods.RevertRequest{To: ref, Disk: b.disk, Again: true})
+	must(t, err)
+}
+
 func TestLabSilentClientBlocks(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, 16*mebibyte)

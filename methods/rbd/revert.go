@@ -38,6 +38,12 @@ func (m *Method) Revert(ctx context.Context, req methods.RevertRequest) (done me
 	if err != nil {
 		return done, err
 	}
+	if req.Again {
+		// Who tried before may have died just now, with the image open.
+		if err := m.CheckRevert(ctx, req); err != nil {
+			return done, err
+		}
+	}
 	s, err := open(ctx, m, p, true)
 	if err != nil {
 		return done, err
