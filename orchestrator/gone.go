@@ -17,9 +17,9 @@ func (e *errGone) Error() string { return e.cause.Error() }
 
 func (e *errGone) Unwrap() error { return e.cause }
 
-// exists fails with errGone, and, where the domain has left something unfinished, with ErrUnfinished.
-func (o *Orchestrator) exists(ctx context.Context, name string) error {
-	_, err := o.Hypervisor.Domain(ctx, name)
+// orGone makes errGone of an error that says that there is no such domain, and, where the domain has left something
+// unfinished, ErrUnfinished.
+func (o *Orchestrator) orGone(name string, err error) error {
 	if !errors.Is(err, ErrNotFound) {
 		return err
 	}

@@ -23,12 +23,13 @@ type Recovered struct {
 // stays as it is: a journal that is damaged, and the revert or delete of a domain that is gone. A create of a domain that
 // is gone is undone when the domain is named.
 func (o *Orchestrator) Recover(ctx context.Context, domain string) ([]Recovered, error) {
-	names, recoverOne, err := []string{domain}, o.recoverNamed, error(nil)
+	names, err := o.toRecover(domain)
+	if err != nil {
+		return nil, err
+	}
+	recoverOne := o.recoverNamed
 	if domain == "" {
 		recoverOne = o.recoverOne
-		if names, err = o.journal.Domains(); err != nil {
-			return nil, err
-		}
 	}
 	list := []Recovered{}
 	var errs []error
@@ -45,13 +46,18 @@ func (o *Orchestrator) Recover(ctx context.Context, domain string) ([]Recovered,
 	return list, errors.Join(errs...)
 }
 
-func (o *Orchestrator) recoverOne(ctx context.Context, name string) (_ *Recovered, err error) {
-	if err := o.exists(ctx, name); err != nil {
-		return nil, err
+// toRecover is the domain, or all that have left something unfinished when the name is empty.
+func (o *Orchestrator) toRecover(domain string) ([]string, error) {
+	if domain == "" {
+		return o.journal.Domains()
 	}
+	return []string{domain}, nil
+}
+
+func (o *Orchestrator) recoverOne(ctx context.Context, name string) (_ *Recovered, err error) {
 	op, err := o.take(ctx, name)
 	if err != nil {
-		return nil, err
+		return nil, o.orGone(name, err)
 	}
 	defer func() { err = errors.Join(err, op.end()) }()
 	intent, err := o.pending(op.desc.UUID)

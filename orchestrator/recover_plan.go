@@ -11,12 +11,9 @@ import (
 
 // PlanRecover lists what Recover would do. It fails where Recover would know beforehand that it fails.
 func (o *Orchestrator) PlanRecover(ctx context.Context, domain string) ([]PlannedStep, error) {
-	names := []string{domain}
-	if domain == "" {
-		var err error
-		if names, err = o.journal.Domains(); err != nil {
-			return nil, err
-		}
+	names, err := o.toRecover(domain)
+	if err != nil {
+		return nil, err
 	}
 	steps := []PlannedStep{}
 	var errs []error
@@ -33,12 +30,9 @@ func (o *Orchestrator) PlanRecover(ctx context.Context, domain string) ([]Planne
 }
 
 func (o *Orchestrator) planRecoverOne(ctx context.Context, name string) ([]string, error) {
-	if err := o.exists(ctx, name); err != nil {
-		return nil, err
-	}
 	op, err := o.look(ctx, name)
 	if err != nil {
-		return nil, err
+		return nil, o.orGone(name, err)
 	}
 	intent, err := o.pending(op.desc.UUID)
 	if err != nil || intent == nil {

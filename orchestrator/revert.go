@@ -352,14 +352,6 @@ func (r *reversion) finish(ctx context.Context) (*RevertResult, error) {
 	return result, nil
 }
 
-func (r *reversion) targets() []string {
-	var targets []string
-	for _, d := range r.disks {
-		targets = append(targets, d.req.Disk.Target)
-	}
-	return targets
-}
-
 func (r *reversion) recordRevert() {
 	if r.safety != "" && r.byID(r.safety) == nil {
 		r.lineage.Snapshots = append(r.lineage.Snapshots, r.safetyRecord())
@@ -367,7 +359,7 @@ func (r *reversion) recordRevert() {
 		r.to = r.byID(r.to.ID)
 	}
 	if len(r.opts.Disks) == 0 {
-		r.lineage.Settle(r.to.ID, r.targets())
+		r.lineage.Settle(r.to.ID, targetsOf(r.refs(r.to)))
 		return
 	}
 	for _, d := range r.disks {

@@ -9,10 +9,8 @@ const (
 	lineageElement = "lineage"
 	// lineageDepth is that of <lineage><layout><disk><rbd><monitor>.
 	lineageDepth = 5
-	// maxLineageNodes is what a document of MaxBytes may be made of, maxRecords how many disks of snapshots there may be:
-	// a layout is written once, and read for each of its snapshots.
+	// maxLineageNodes is what a document of MaxBytes may be made of.
 	maxLineageNodes = 14_000
-	maxRecords      = 100_000
 )
 
 var idPattern = regexp.MustCompile(`^[a-z][a-z0-9]{0,31}$`)
@@ -65,21 +63,15 @@ func (l layout) check() error {
 }
 
 func (l *Lineage) checkSnapshots() error {
-	disks := make(map[int]int, len(l.Layouts))
-	for _, lay := range l.Layouts {
-		disks[lay.N] = len(lay.Disks)
-	}
-	ids, names, records := map[string]bool{}, map[string]bool{}, 0
+	ids, names := map[string]bool{}, map[string]bool{}
 	for _, s := range l.Snapshots {
-		switch records += disks[s.Layout]; {
+		switch {
 		case !idPattern.MatchString(s.ID):
 			return fmt.Errorf("%.64q is not the id of a snapshot", s.ID)
 		case ids[s.ID]:
 			return fmt.Errorf("snapshot %s is there twice", s.ID)
 		case names[s.Name]:
 			return fmt.Errorf("two snapshots have the name %.64q", s.Name)
-		case records > maxRecords:
-			return fmt.Errorf("the snapshots have more than %d disks", maxRecords)
 		}
 		ids[s.ID], names[s.Name] = true, true
 	}

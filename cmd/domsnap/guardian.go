@@ -54,7 +54,7 @@ func guardianCommand() *cli.Command {
 	return &cli.Command{
 		Name: guardianVerb, Hidden: true, ArgsUsage: "UUID NAME",
 		Usage:  "let a domain go when the process that holds it cannot",
-		Flags:  []cli.Flag{&cli.DurationFlag{Name: optInsist, Usage: "raise the alarm after `TIME`", Value: 5 * time.Minute}},
+		Flags:  []cli.Flag{&cli.DurationFlag{Name: optInsist, Usage: "raise the alarm after `TIME`"}},
 		Action: guard,
 	}
 }

@@ -24,7 +24,7 @@ func (m *Method) Open(ctx context.Context, ref methods.Ref) (methods.Content, er
 		return methods.Bounded(f, ref.Size), nil
 	}
 	// The file itself: its name leads through a directory that QEMU's user may own.
-	itself := methods.Source{File: fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), f.Fd())}
+	itself := methods.Source{File: image.Itself(f)}
 	c, err := image.Open(ctx, image.Image{Source: itself, Format: l.format})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open snapshot %s: %w", ref.Name, err), f.Close())

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -18,8 +17,6 @@ import (
 const (
 	qemuImg = "qemu-img"
 	raw     = "raw"
-
-	inspectTimeout = 30 * time.Second
 )
 
 // size is a disk's capacity, and the room that making its copy takes.
@@ -38,8 +35,7 @@ func (m *Method) size(ctx context.Context, d methods.Disk) (size, error) {
 	if err != nil {
 		return size{}, err
 	}
-	// Reading headers takes no time, also where one was made to take long.
-	ctx, cancel := context.WithTimeout(ctx, inspectTimeout)
+	ctx, cancel := context.WithTimeout(ctx, image.InspectTimeout)
 	defer cancel()
 	out, err := m.Run.Run(ctx, qemuImg, "info", "--output=json", "--backing-chain", name)
 	if err != nil {

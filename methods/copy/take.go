@@ -59,7 +59,7 @@ type openCopy struct {
 }
 
 // path leads to the file itself, whatever is at its name by now.
-func (c openCopy) path() string { return fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), c.file.Fd()) }
+func (c openCopy) path() string { return image.Itself(c.file) }
 
 func (p *prepared) create(ref methods.Ref) error {
 	if err := checkName(ref); err != nil {

@@ -7,11 +7,18 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/domsnap/domsnap/methods"
 )
+
+// InspectTimeout is far more than a tool takes to read headers, also those that were made to take long.
+const InspectTimeout = 30 * time.Second
+
+// Itself is a name of the open file for another process, whatever is at its own name by then.
+func Itself(f *os.File) string { return fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), f.Fd()) }
 
 // Image is something that QEMU could use as a disk.
 type Image struct {

@@ -12,7 +12,6 @@ import (
 	"regexp"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/domsnap/domsnap/methods"
 	"github.com/domsnap/domsnap/methods/command"
@@ -61,9 +60,6 @@ type imageInfo struct {
 	} `json:"format-specific"`
 }
 
-// inspectTimeout is far more than reading a header takes, also one that was made to take long.
-const inspectTimeout = 30 * time.Second
-
 // info reads an image's header; the image may be in use. A header that names a file for its data is not shown to a tool,
 // which might open that.
 func (i images) info(ctx context.Context, img Image) (layer, error) {
@@ -71,7 +67,7 @@ func (i images) info(ctx context.Context, img Image) (layer, error) {
 	if err != nil {
 		return layer{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, inspectTimeout)
+	ctx, cancel := context.WithTimeout(ctx, image.InspectTimeout)
 	defer cancel()
 	source := image.Image{Source: methods.Source{File: path}, Format: img.Format}
 	if err := source.CheckHeader(ctx); err != nil && !errors.Is(err, methods.ErrNotFound) {
@@ -162,7 +158,7 @@ func (i images) create(ctx context.Context, overlay string, base Image, model st
 		return fmt.Errorf("create overlay: %w", err)
 	}
 	defer f.Close()
-	_, err = i.run.Run(ctx, qemuImg, "create", "-q", "-f", qcow2, "-F", base.Format, "-b", base.Path, throughProc(f))
+	_, err = i.run.Run(ctx, qemuImg, "create", "-q", "-f", qcow2, "-F", base.Format, "-b", base.Path, image.Itself(f))
 	if err != nil {
 		return fmt.Errorf("create overlay %s: %w", overlay, errors.Join(err, os.Remove(overlay)))
 	}
@@ -242,7 +238,7 @@ func (i images) rebase(ctx context.Context, img, backing Image) error {
 		return err
 	}
 	defer f.Close()
-	_, err = i.run.Run(ctx, qemuImg, "rebase", "-u", "-f", img.Format, "-F", backing.Format, "-b", below, throughProc(f))
+	_, err = i.run.Run(ctx, qemuImg, "rebase", "-u", "-f", img.Format, "-F", backing.Format, "-b", below, image.Itself(f))
 	if err != nil {
 		return fmt.Errorf("point %s to %s: %w", img.Path, backing.Path, err)
 	}

@@ -1,7 +1,6 @@
 package qemu
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -10,6 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/domsnap/domsnap/methods"
+	"github.com/domsnap/domsnap/methods/command"
+	"github.com/domsnap/domsnap/methods/image"
 )
 
 // pin holds images open for a tool that changes one of them. The directory may belong to QEMU's user: what the tool gets
@@ -26,8 +27,11 @@ func pinned(chain []layer) (_ *pin, name string, err error) {
 	if err != nil {
 		return nil, "", errors.Join(err, p.Close())
 	}
-	text, err := json.Marshal(node)
-	return p, "json:" + string(text), err
+	text, err := command.JSON(node)
+	if err != nil {
+		return nil, "", errors.Join(err, p.Close())
+	}
+	return p, "json:" + string(text), nil
 }
 
 // node is a chain in the words of QEMU's blockdev-add. Nothing below it is null, so that nothing is looked for.
@@ -65,11 +69,8 @@ func (p *pin) file(path string) (map[string]any, error) {
 	default:
 		return nil, methods.Blockedf("%s is neither a file nor a block device", path)
 	}
-	return map[string]any{"driver": driver, "filename": throughProc(f)}, nil
+	return map[string]any{"driver": driver, "filename": image.Itself(f)}, nil
 }
-
-// throughProc is a name of the open file itself.
-func throughProc(f *os.File) string { return fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), f.Fd()) }
 
 // Close lets go of the images.
 func (p *pin) Close() error {

@@ -11,7 +11,6 @@ import (
 
 	"libvirt.org/go/libvirt"
 
-	"github.com/domsnap/domsnap/methods/trace"
 	"github.com/domsnap/domsnap/orchestrator"
 	"github.com/domsnap/domsnap/xmlspec"
 )
@@ -55,6 +54,10 @@ func (h *Host) find(uuid string) (*libvirt.Domain, error) {
 	if err != nil {
 		return nil, err
 	}
+	return findOn(conn, uuid)
+}
+
+func findOn(conn *libvirt.Connect, uuid string) (*libvirt.Domain, error) {
 	dom, err := conn.LookupDomainByUUIDString(uuid)
 	if err != nil {
 		return nil, fmt.Errorf("look up domain %s: %w", uuid, err)
@@ -173,11 +176,6 @@ func bounded[T any](ctx context.Context, call func() (T, error)) (T, error) {
 func boundedDo(ctx context.Context, call func() error) error {
 	_, err := bounded(ctx, func() (struct{}, error) { return struct{}{}, call() })
 	return err
-}
-
-// act is boundedDo for a call that changes something.
-func act(ctx context.Context, name string, call func() error) error {
-	return trace.Do(ctx, "libvirt: "+name, func() error { return boundedDo(ctx, call) })
 }
 
 // secondsLeft is what is left of ctx in libvirt's unit, rounded up, at least one.

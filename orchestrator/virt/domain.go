@@ -8,6 +8,7 @@ import (
 
 	"libvirt.org/go/libvirt"
 
+	"github.com/domsnap/domsnap/methods/trace"
 	"github.com/domsnap/domsnap/orchestrator"
 	"github.com/domsnap/domsnap/quiesce"
 	"github.com/domsnap/domsnap/xmlspec"
@@ -36,9 +37,9 @@ func (d *Domain) now() (*Domain, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.conn != conn {
-		dom, err := conn.LookupDomainByUUIDString(d.uuid)
+		dom, err := findOn(conn, d.uuid)
 		if err != nil {
-			return nil, fmt.Errorf("look up domain %s again: %w", d.uuid, err)
+			return nil, err
 		}
 		d.conn, d.dom = conn, dom
 	}
@@ -47,12 +48,9 @@ func (d *Domain) now() (*Domain, error) {
 
 // act does something to the domain.
 func (d *Domain) act(ctx context.Context, name string, call func(*Domain) error) error {
-	return act(ctx, name, func() error {
-		now, err := d.now()
-		if err != nil {
-			return err
-		}
-		return call(now)
+	return trace.Do(ctx, "libvirt: "+name, func() error {
+		_, err := ask(ctx, d, func(now *Domain) (struct{}, error) { return struct{}{}, call(now) })
+		return err
 	})
 }
 
@@ -85,11 +83,14 @@ func (d *Domain) describe() (*orchestrator.Description, error) {
 	if err != nil {
 		return nil, err
 	}
-	saved, err := d.dom.HasManagedSaveImage(0)
-	if err != nil {
-		return nil, fmt.Errorf("ask whether the domain's memory is saved: %w", err)
+	desc := &orchestrator.Description{Domain: *parsed, State: state, Persistent: persistent}
+	// The memory of a domain that has one now is not saved.
+	if state == orchestrator.Shutoff {
+		if desc.Saved, err = d.dom.HasManagedSaveImage(0); err != nil {
+			return nil, fmt.Errorf("ask whether the domain's memory is saved: %w", err)
+		}
 	}
-	return &orchestrator.Description{Domain: *parsed, State: state, Persistent: persistent, Saved: saved}, nil
+	return desc, nil
 }
 
 // parsed reads the live XML, or that of the definition when the domain is off or the flag says so.
