@@ -151,8 +151,11 @@ type DropRequest struct {
 	// Disk is the disk as it is now. The zero value says that there is no such disk any more.
 	Disk Disk
 	// Others are the disk's other snapshots by the same method.
-	Others   []Ref
-	Progress Progress
+	Others []Ref
+	// Abandoned says that nobody saw the end of its Take, if that was begun at all: whoever waited for it has died or given
+	// up. When Drop returns, the snapshot does not come any more either.
+	Abandoned bool
+	Progress  Progress
 }
 
 // Progress is told how far a long act is, in bytes. It may be nil.

@@ -150,7 +150,7 @@ func (c *creation) dropAll(ctx context.Context, a *act) error {
 	for _, ref := range a.refs {
 		disk, err := c.present(ctx, ref.Disk.Target)
 		if err == nil {
-			err = a.method.Drop(ctx, methods.DropRequest{Ref: ref, Disk: disk, Others: c.others(ref)})
+			err = a.method.Drop(ctx, methods.DropRequest{Ref: ref, Disk: disk, Others: c.others(ref), Abandoned: true})
 		}
 		errs = append(errs, err)
 	}

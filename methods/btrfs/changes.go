@@ -25,7 +25,7 @@ func (m *Method) Changes(ctx context.Context, req methods.ChangesRequest) (_ []m
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, s.from.Close(), s.to.Close()) }()
+	defer func() { err = errors.Join(err, s.Close()) }()
 	extents, err := s.differing(ctx, req.From.Size)
 	if err != nil {
 		return nil, fmt.Errorf("compare %s with %s: %w", s.from.Name(), s.to.Name(), err)
@@ -38,6 +38,9 @@ type sides struct {
 	fs       filesystem
 	from, to *os.File
 }
+
+// Close closes both, and so gives back their locks.
+func (s *sides) Close() error { return errors.Join(s.from.Close(), s.to.Close()) }
 
 // openSides opens both below one directory and on its mount, so they are on one file system.
 func (m *Method) openSides(req methods.ChangesRequest) (*sides, error) {

@@ -5,6 +5,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/domsnap/domsnap/methods"
 )
 
 // The direction bits of a request number differ between architectures; these are taken from two requests
@@ -102,6 +104,13 @@ func attributes(f *os.File) (uint32, error) {
 
 func setAttributes(f *os.File, flags uint32) error {
 	return unix.IoctlSetPointerInt(int(f.Fd()), unix.FS_IOC_SETFLAGS, int(flags))
+}
+
+// cloneRange shares an extent of whole blocks; one without a length goes to the end.
+func cloneRange(dst, src *os.File, e methods.Extent) error {
+	return unix.IoctlFileCloneRange(int(dst.Fd()), &unix.FileCloneRange{
+		Src_fd: int64(src.Fd()), Src_offset: uint64(e.Offset), Src_length: uint64(e.Length), Dest_offset: uint64(e.Offset),
+	})
 }
 
 func cloneInto(dst, src *os.File) error {

@@ -4,70 +4,45 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/domsnap/domsnap/methods"
-	"github.com/domsnap/domsnap/methods/trace"
 )
 
 // CheckRevert implements methods.Reverter.
 func (m *Method) CheckRevert(_ context.Context, req methods.RevertRequest) (err error) {
-	pair, err := m.openPair(req)
+	s, err := m.openPair(req)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, pair.Close()) }()
-	return checkUnused(pair.disk)
+	defer func() { err = errors.Join(err, s.Close()) }()
+	return checkUnused(s.to)
 }
 
 // Revert implements methods.Reverter. The disk's file stays the same file, and the locks that QEMU would take
 // are held, so that no domain starts on half of it.
 func (m *Method) Revert(ctx context.Context, req methods.RevertRequest) (_ methods.Reverted, err error) {
-	pair, err := m.openPair(req)
+	s, err := m.openPair(req)
 	if err != nil {
 		return methods.Reverted{}, err
 	}
-	defer func() { err = errors.Join(err, pair.Close()) }()
-	if err := lockImage(pair.disk); err != nil {
+	defer func() { err = errors.Join(err, s.Close()) }()
+	if err := lockImage(s.to); err != nil {
 		return methods.Reverted{}, err
 	}
 	if err := ctx.Err(); err != nil {
 		return methods.Reverted{}, err
 	}
-	if err := pair.share(ctx); err != nil {
+	if err := s.share(ctx); err != nil {
 		return methods.Reverted{}, fmt.Errorf("revert %s to %s: %w", req.To.Origin, req.To.Name, err)
 	}
 	return methods.Reverted{How: methods.HowNative}, nil
 }
 
-// pair is a snapshot's file and the disk that goes back to it.
-type pair struct {
-	snapshot, disk *os.File
-}
-
-// Close closes both, and so gives back the locks.
-func (p *pair) Close() error { return errors.Join(p.disk.Close(), p.snapshot.Close()) }
-
-// share gives the disk the length first: a tail behind the last whole block would be in the way of sharing.
-func (p *pair) share(ctx context.Context) error {
-	st, err := stat(p.snapshot)
-	if err != nil {
-		return err
-	}
-	if err := trace.Do(ctx, "btrfs: size the disk", func() error { return p.disk.Truncate(st.Size) }); err != nil {
-		return err
-	}
-	if err := trace.Do(ctx, "btrfs: share", func() error { return cloneInto(p.disk, p.snapshot) }); err != nil {
-		return err
-	}
-	return p.disk.Sync()
-}
-
-// openPair opens both files if they belong together. The disk is opened for writing even to check, because
+// openPair opens a snapshot's file and the disk that goes back to it, if they belong together. The disk is opened for writing even to check, because
 // that fails for every reason for which writing would.
-func (m *Method) openPair(req methods.RevertRequest) (*pair, error) {
+func (m *Method) openPair(req methods.RevertRequest) (*sides, error) {
 	l, err := m.recorded(req.To)
 	if err != nil {
 		return nil, err
@@ -89,11 +64,11 @@ func (m *Method) openPair(req methods.RevertRequest) (*pair, error) {
 	if err != nil {
 		return nil, errors.Join(err, snapshot.Close())
 	}
-	p := &pair{snapshot: snapshot, disk: disk}
-	if err := p.check(l.format, req.To.Size); err != nil {
-		return nil, errors.Join(err, p.Close())
+	s := &sides{fs: at.fs, from: snapshot, to: disk}
+	if err := s.checkPair(l.format, req.To.Size); err != nil {
+		return nil, errors.Join(err, s.Close())
 	}
-	return p, nil
+	return s, nil
 }
 
 func checkSameDisk(req methods.RevertRequest) error {
@@ -105,14 +80,14 @@ func checkSameDisk(req methods.RevertRequest) error {
 		then.Target, now.Source, now.Format, then.Source, then.Format)
 }
 
-func (p *pair) check(format string, size int64) error {
-	if err := checkSize(p.disk, format, size); err != nil {
+func (s *sides) checkPair(format string, size int64) error {
+	if err := checkSize(s.to, format, size); err != nil {
 		return methods.Blockedf("%v", err)
 	}
-	differ, err := noCOWDiffers(p.snapshot, p.disk)
+	differ, err := noCOWDiffers(s.from, s.to)
 	if err == nil && differ {
 		return &methods.Blocked{
-			What: fmt.Sprintf("%s and its snapshot differ in the attribute C (no copy on write)", p.disk.Name()),
+			What: fmt.Sprintf("%s and its snapshot differ in the attribute C (no copy on write)", s.to.Name()),
 			Hint: "copy the disk to a file with the attribute of the snapshot, and put that in its place",
 		}
 	}

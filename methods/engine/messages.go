@@ -27,8 +27,9 @@ type (
 	dropParams struct {
 		Ref methods.Ref `json:"ref"`
 		// Disk is null when it is gone.
-		Disk   *methods.Disk `json:"disk"`
-		Others []methods.Ref `json:"others"`
+		Disk      *methods.Disk `json:"disk"`
+		Others    []methods.Ref `json:"others"`
+		Abandoned bool          `json:"abandoned"`
 	}
 	changesParams struct {
 		From methods.Ref  `json:"from"`
@@ -140,7 +141,7 @@ func (p plannedRef) ref(engine string, req methods.PlanRequest) methods.Ref {
 }
 
 func toDrop(req methods.DropRequest) dropParams {
-	p := dropParams{Ref: req.Ref, Others: some(req.Others)}
+	p := dropParams{Ref: req.Ref, Others: some(req.Others), Abandoned: req.Abandoned}
 	if req.Disk != (methods.Disk{}) {
 		p.Disk = &req.Disk
 	}

@@ -105,6 +105,8 @@ type users struct {
 	// locks are those that a person or a program put there. The lock that librbd takes by itself to
 	// write is none of them: its owner, if alive, is a watcher.
 	locks []client
+	// writing says that somebody has that lock.
+	writing bool
 }
 
 // client is one client of the cluster.

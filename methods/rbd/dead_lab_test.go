@@ -8,6 +8,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -38,8 +39,14 @@ func TestLabHold(t *testing.T) {
 // hold starts a client of its own that has the image open and locked.
 func (b *bench) hold() *os.Process {
 	b.t.Helper()
-	cmd := exec.Command(os.Args[0], "-test.run=^TestLabHold$")
-	cmd.Env = append(os.Environ(), holdVariable+"="+b.disk.Source.RBD.Image)
+	return b.client("TestLabHold", holdVariable+"="+b.disk.Source.RBD.Image)
+}
+
+// client starts this test binary as another client, with a variable in its environment.
+func (b *bench) client(test, variable string) *os.Process {
+	b.t.Helper()
+	cmd := exec.Command(os.Args[0], "-test.run=^"+test+"$")
+	cmd.Env = append(os.Environ(), variable)
 	out, err := cmd.StdoutPipe()
 	must(b.t, err)
 	must(b.t, cmd.Start())
@@ -107,6 +114,44 @@ func TestLabSilentClientBlocks(t *testing.T) {
 	}
 	t.Log(err)
 	must(t, holder.Signal(syscall.SIGCONT))
+	b.letGo(holder)
+}
+
+// askVariable makes the test binary a client that asks for a snapshot of the image, both named there.
+const askVariable = "DOMSNAP_TEST_ASK"
+
+// TestLabAsk is that client.
+func TestLabAsk(t *testing.T) {
+	name, snap, ok := strings.Cut(os.Getenv(askVariable), "@")
+	if !ok {
+		t.Skip("only of use to the test that starts it")
+	}
+	opened, err := connect(methods.RBDImage{Pool: "rbd", Image: name})
+	must(t, err)
+	image, err := opened.write(name)
+	must(t, err)
+	os.Stdout.WriteString("held\n")
+	must(t, image.createSnap(snap))
+}
+
+// TestLabDropOfAnAbandonedSnapshotIsForGood: the client with the lock is told to make a snapshot, and gets to it when who
+// told it is dead.
+func TestLabDropOfAnAbandonedSnapshotIsForGood(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, 16*mebibyte)
+	ref, err := b.method.Plan(t.Context(), methods.PlanRequest{Disk: b.disk, ID: "aaaa"})
+	must(t, err)
+	holder := b.hold()
+	must(t, holder.Signal(syscall.SIGSTOP))
+	asker := b.client("TestLabAsk", askVariable+"="+b.disk.Source.RBD.Image+"@ds-aaaa-vda")
+	time.Sleep(2 * time.Second)
+	must(t, asker.Kill())
+	time.AfterFunc(time.Second, func() { _ = holder.Signal(syscall.SIGCONT) })
+	must(t, b.method.Drop(t.Context(), methods.DropRequest{Ref: ref, Abandoned: true}))
+	time.Sleep(3 * time.Second)
+	if _, err := b.method.Stat(t.Context(), ref); !errors.Is(err, methods.ErrNotFound) {
+		t.Errorf("stat: %v", err)
+	}
 	b.letGo(holder)
 }
 

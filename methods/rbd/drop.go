@@ -11,11 +11,16 @@ import (
 )
 
 // Drop implements methods.Method. A snapshot that is protected, or that clones were made of, is somebody
-// else's too: that is ErrBlocked, and it stays as it is.
+// else's too: that is ErrBlocked, and it stays as it is. Of one that was abandoned it waits for what may still come.
 func (m *Method) Drop(ctx context.Context, req methods.DropRequest) error {
 	p, err := recorded(req.Ref)
 	if err != nil {
 		return err
+	}
+	if req.Abandoned {
+		if err := m.settleAbandoned(ctx, p); err != nil && !errors.Is(err, methods.ErrNotFound) {
+			return fmt.Errorf("wait for what may still become of %s: %w", p, err)
+		}
 	}
 	look := func(image reader) error { return droppable(image, p) }
 	err = m.change(ctx, p, look, func(image writer) error {
@@ -28,6 +33,42 @@ func (m *Method) Drop(ctx context.Context, req methods.DropRequest) error {
 		return fmt.Errorf("drop snapshot %s: %w", p, err)
 	}
 	return nil
+}
+
+// settleAbandoned returns when the snapshot is there or cannot come any more. Where another client has librbd's lock, that
+// client makes the snapshots, also for those who have died since they asked. It makes them in the order in which they were
+// asked for, so that by its answer to one more it has answered all before.
+func (m *Method) settleAbandoned(ctx context.Context, p place) (err error) {
+	s, err := open(ctx, m, p, true)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.close(m.limits.finish)) }()
+	maker, err := await(ctx, s, func() (bool, error) { return s.madeElsewhere() })
+	if err != nil || !maker {
+		return err
+	}
+	// It would wait for them too, and not say for whom.
+	if err := m.awaitDead(ctx, s); err != nil {
+		return err
+	}
+	err = s.do(ctx, func() error {
+		return trace.Do(ctx, "rbd: create the abandoned snapshot", func() error { return s.writer.createSnap(p.snap) })
+	})
+	if errors.Is(err, methods.ErrExists) {
+		return nil
+	}
+	return err
+}
+
+// madeElsewhere says whether there is another client to make the snapshot, and no snapshot yet.
+func (s *session) madeElsewhere() (bool, error) {
+	found, err := s.reader.describe()
+	if err != nil || found.find(s.place.snap) >= 0 {
+		return false, err
+	}
+	by, err := s.reader.users()
+	return by.writing, err
 }
 
 // droppable finds what stands in the way of the snapshot's removal.

@@ -19,6 +19,35 @@ func TestDropTwice(t *testing.T) {
 	wantError(t, err, methods.ErrNotFound)
 }
 
+func TestDropOfAnAbandonedSnapshotOutlastsWhoMakesIt(t *testing.T) {
+	s := newStage(t)
+	ref := s.taken()
+	s.found.snaps, s.created, s.by.writing = nil, nil, true
+	wantError(t, s.method.Drop(t.Context(), methods.DropRequest{Ref: ref, Abandoned: true}), nil)
+	if len(s.created) != 1 || len(s.removed) != 1 {
+		t.Errorf("created %v, removed %v", s.created, s.removed)
+	}
+}
+
+func TestDropOfAnAbandonedSnapshotAsksNobodyWhoIsNotThere(t *testing.T) {
+	for name, set := range map[string]func(*stage){
+		"there already": func(s *stage) { s.by.writing = true },
+		"nobody writes": func(s *stage) { s.found.snaps = nil },
+		"no image":      func(s *stage) { s.missing = true },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t)
+			ref := s.taken()
+			s.created = nil
+			set(s)
+			wantError(t, s.method.Drop(t.Context(), methods.DropRequest{Ref: ref, Abandoned: true}), nil)
+			if len(s.created) > 0 {
+				t.Errorf("created %v", s.created)
+			}
+		})
+	}
+}
+
 func TestDropOfMissingImage(t *testing.T) {
 	s := newStage(t)
 	ref := s.taken()

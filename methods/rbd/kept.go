@@ -16,10 +16,8 @@ type kept struct {
 	connect connector
 	// life is how long a connection waits.
 	life time.Duration
-	// turns: librados does not bear it when one connection is made while another ends. Many may be made at once.
-	turns sync.RWMutex
-	mu    sync.Mutex
-	idle  []*idle
+	mu   sync.Mutex
+	idle []*idle
 }
 
 // idle is a connection that nobody uses.
@@ -35,16 +33,7 @@ func (k *kept) take(image methods.RBDImage) (cluster, error) {
 	if c := k.remove(func(c *idle) bool { return c.of == of }); c != nil {
 		return c.cluster, nil
 	}
-	k.turns.RLock()
-	defer k.turns.RUnlock()
 	return k.connect(image)
-}
-
-// end ends a connection.
-func (k *kept) end(c cluster) {
-	k.turns.Lock()
-	defer k.turns.Unlock()
-	c.close()
 }
 
 // give takes a connection back that has nothing open.
@@ -55,7 +44,7 @@ func (k *kept) give(image methods.RBDImage, back cluster) {
 	k.idle = append(k.idle, given)
 	time.AfterFunc(k.life, func() {
 		if c := k.remove(func(c *idle) bool { return c == given }); c != nil {
-			k.end(c.cluster)
+			c.cluster.close()
 		}
 	})
 }

@@ -59,17 +59,3 @@ func TestConnectionsAreClosedWhenUnused(t *testing.T) {
 	s.plan(t.Context())
 	s.nothingOpen()
 }
-
-func TestNoConnectionEndsWhileAnotherIsMade(t *testing.T) {
-	f := &fake{}
-	k := &kept{}
-	k.connect = func(i methods.RBDImage) (cluster, error) {
-		if k.turns.TryLock() {
-			t.Error("another could end now")
-		}
-		return f.connect(i)
-	}
-	c, err := k.take(methods.RBDImage{Pool: "p"})
-	wantError(t, err, nil)
-	k.end(c)
-}

@@ -5,6 +5,7 @@ package rbd
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"syscall"
 
 	"github.com/ceph/go-ceph/rados"
@@ -34,7 +35,13 @@ type connection struct {
 	ioctx *rados.IOContext
 }
 
+// turns are of the process, as librados is: it does not bear it when one connection is made while another ends. Many may
+// be made at once.
+var turns sync.RWMutex
+
 func connect(image methods.RBDImage) (cluster, error) {
+	turns.RLock()
+	defer turns.RUnlock()
 	conn, err := configure(image)
 	if err != nil {
 		return nil, err
@@ -101,6 +108,8 @@ func (c *connection) write(image string) (writer, error) {
 }
 
 func (c *connection) close() {
+	turns.Lock()
+	defer turns.Unlock()
 	c.ioctx.Destroy()
 	c.conn.Shutdown()
 }

@@ -59,7 +59,9 @@ func (i *readImage) users() (users, error) {
 	}
 	_, lockers, err := i.ListLockers()
 	for _, l := range lockers {
-		if !strings.HasPrefix(l.Cookie, "auto ") {
+		if strings.HasPrefix(l.Cookie, "auto ") {
+			by.writing = true
+		} else {
 			by.locks = append(by.locks, client{l.Client, l.Addr})
 		}
 	}

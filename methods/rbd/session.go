@@ -110,7 +110,7 @@ func (s *session) leave(clean bool) {
 		s.kept.give(s.place.RBDImage, s.cluster)
 		return
 	}
-	s.kept.end(s.cluster)
+	s.cluster.close()
 }
 
 // inspect looks at an image that it opens for that.
