@@ -40,6 +40,20 @@ type connection struct {
 var turns sync.RWMutex
 
 func connect(image methods.RBDImage) (cluster, error) {
+	conn, err := dial(image)
+	if err != nil {
+		return nil, err
+	}
+	ioctx, err := conn.OpenIOContext(image.Pool)
+	if err != nil {
+		shutdown(conn)
+		return nil, fmt.Errorf("open pool %s: %w", image.Pool, typed(err))
+	}
+	ioctx.SetNamespace(image.Namespace)
+	return &connection{conn, ioctx}, nil
+}
+
+func dial(image methods.RBDImage) (*rados.Conn, error) {
 	turns.RLock()
 	defer turns.RUnlock()
 	conn, err := configure(image)
@@ -49,13 +63,13 @@ func connect(image methods.RBDImage) (cluster, error) {
 	if err := conn.Connect(); err != nil {
 		return nil, fmt.Errorf("connect to Ceph at %s: %w", monitors(conn), number(err))
 	}
-	ioctx, err := conn.OpenIOContext(image.Pool)
-	if err != nil {
-		conn.Shutdown()
-		return nil, fmt.Errorf("open pool %s: %w", image.Pool, typed(err))
-	}
-	ioctx.SetNamespace(image.Namespace)
-	return &connection{conn, ioctx}, nil
+	return conn, nil
+}
+
+func shutdown(conn *rados.Conn) {
+	turns.Lock()
+	defer turns.Unlock()
+	conn.Shutdown()
 }
 
 // configure makes a connection that is not connected yet. The keyring is the one that the configuration names.
@@ -108,10 +122,8 @@ func (c *connection) write(image string) (writer, error) {
 }
 
 func (c *connection) close() {
-	turns.Lock()
-	defer turns.Unlock()
 	c.ioctx.Destroy()
-	c.conn.Shutdown()
+	shutdown(c.conn)
 }
 
 // typed gives Ceph's answer about a pool, an image or a snapshot the meaning it has in the contract.
