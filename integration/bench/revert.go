@@ -26,7 +26,7 @@ type way struct {
 	kind        lab.Kind
 	method      string
 	// sparse: one in so many spots of the disk has data. rbd goes another way where most of a disk has changed, so its
-	// disks are full.
+	// disks are full; so are those on XFS, where a hole divides what would be one extent.
 	sparse int
 }
 
@@ -36,7 +36,7 @@ var ways = []way{
 	{"thick", "thick LV by lvm", lab.ThickLV, "", 4},
 	{"thin", "thin LV by lvm", lab.ThinLV, "", 4},
 	{"btrfs", "raw by btrfs, subvolume", lab.BtrfsSubvol, "", 4},
-	{"xfs", "raw by reflink, XFS", lab.XFSFile, "", 4},
+	{"xfs", "raw by reflink, XFS", lab.XFSFile, "", 1},
 	{"rbd", "rbd", lab.RBD, "", 1},
 }
 
