@@ -74,10 +74,10 @@ $(LABDIR): build FORCE
 lab-tests: lab $(LABDIR) $(FAILING) ## test on the real thing, in the lab
 	integration/lab-tests $(LABDIR)
 
-torture: lab build $(FAILING) ## kill every verb at every point it has, on every method, and recover (about two hours)
+torture: lab build $(FAILING) ## kill every verb at every point it has, on every method, and recover (about an hour and a half)
 	@rm -rf build/torture && mkdir -p build/torture
 	$(GO) test -c -tags lab,torture,$(TAGS) -o build/torture/ ./integration/e2e
-	integration/lab-tests build/torture TestTorture
+	TIMEOUT=90m integration/lab-tests build/torture TestTorture
 
 suite-table: ## print which method passes which check, by the last lab-tests
 	@mkdir -p $(SUITEDIR)

@@ -105,37 +105,51 @@ func (x *torturer) points(v victim) []string {
 	return strings.Split(strings.TrimSpace(string(text)), "\n")
 }
 
-// readers are acts that change nothing, so that to end before one is to end before the next act.
-var readers = regexp.MustCompile(`^before run (lvs|vgs|thin_delta|qemu-img (info|map))#`)
+var (
+	// readers are acts that change nothing, so that to end before one is to end before the next act.
+	readers = regexp.MustCompile(`^(before|after) run (lvs|vgs|thin_delta|qemu-img (info|map))#`)
+	// wholes are acts that are made of others, which come right after where there are any.
+	wholes = regexp.MustCompile(`^before (prepare|take|keep the present of|revert|drop) `)
+)
 
-// choose leaves out what shows nothing new. What comes right after an act is what comes right before the next, so that
-// only the last point may be behind its act; and of an act that is done again and again three times are enough. Where
-// not every point is wanted it is each twelfth, and the last.
+// choose leaves out what shows nothing new: what comes right after an act is what comes right before the next, so that only
+// the last point may be behind its act; and of an act that is done again and again it takes the first, one half-way and
+// the last. Where not every point is wanted it is each twelfth, and the last.
 func choose(all []string, every bool) []string {
-	counts := map[string]int{}
-	for _, p := range all {
-		act, _, _ := strings.Cut(p, "#")
-		counts[act]++
+	changing := beforeChanges(all)
+	counts, seen := map[string]int{}, map[string]int{}
+	for _, p := range changing {
+		counts[actOf(p)]++
 	}
 	var chosen []string
-	for i, p := range all {
-		act, nth, _ := strings.Cut(p, "#")
+	for i, p := range changing {
+		act := actOf(p)
+		seen[act]++
 		often := counts[act]
-		some := often <= 3 || slices.Contains([]string{"1", fmt.Sprint(often / 2), fmt.Sprint(often)}, nth)
-		if i == len(all)-1 || some && strings.HasPrefix(p, "before ") && !readers.MatchString(p) {
+		some := often <= 3 || slices.Contains([]int{1, often / 2, often}, seen[act])
+		if some && (every || i%12 == 5) {
 			chosen = append(chosen, p)
 		}
 	}
-	if every {
-		return chosen
-	}
-	var few []string
-	for i, p := range chosen {
-		if i%12 == 5 || i == len(chosen)-1 {
-			few = append(few, p)
+	return append(chosen, all[len(all)-1])
+}
+
+// beforeChanges are the points right before something changes. An act that others go on beside is one too.
+func beforeChanges(all []string) []string {
+	var changing []string
+	all = slices.DeleteFunc(slices.Clone(all), readers.MatchString)
+	for i, p := range all {
+		goesOn := i+1 < len(all) && strings.HasPrefix(all[i+1], "before ")
+		if strings.HasPrefix(p, "before ") && !(wholes.MatchString(p) && goesOn) {
+			changing = append(changing, p)
 		}
 	}
-	return few
+	return changing
+}
+
+func actOf(point string) string {
+	act, _, _ := strings.Cut(point, "#")
+	return act
 }
 
 // interrupt runs the verb with a script at a point. A run that did not come to the point proves nothing; what happens
@@ -185,19 +199,12 @@ func (x *torturer) recoverAll() {
 	}
 }
 
-// doubly interrupts the verb just before its end and, where every point is wanted, half-way, and the recover that follows
-// at each of its points.
+// doubly interrupts the verb half-way, and the recover that follows at each of its points.
 func (x *torturer) doubly(v victim) {
 	x.t.Helper()
 	points := choose(x.points(v), true)
-	kills := []int{len(points) - 2}
-	if x.every {
-		kills = append(kills, len(points)/2)
-	}
-	for _, at := range kills {
-		x.run(victim{
-			name: "recover of " + v.name, args: []string{"recover", x.Name()}, check: v.check,
-			ready: func() { v.ready(); x.interrupt(points[at], kill, v.args) },
-		})
-	}
+	x.run(victim{
+		name: "recover of " + v.name, args: []string{"recover", x.Name()}, check: v.check,
+		ready: func() { v.ready(); x.interrupt(points[len(points)/2], kill, v.args) },
+	})
 }
