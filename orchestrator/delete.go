@@ -42,7 +42,7 @@ func (o *Orchestrator) Delete(ctx context.Context, opts DeleteOptions) (_ *Delet
 	if err != nil {
 		return nil, err
 	}
-	d := &deletion{operation: op, runner: op.runner(), result: DeleteResult{Deleted: []string{}, PendingDelete: []PendingDelete{}}}
+	d := op.deletion()
 	for _, id := range ids {
 		if err := d.one(ctx, id, opts.Metadata); err != nil {
 			return nil, err
@@ -61,17 +61,21 @@ func (o *Orchestrator) PlanDelete(ctx context.Context, opts DeleteOptions) ([]Pl
 	if err != nil {
 		return nil, err
 	}
+	return op.deleteSteps(ids, opts.Metadata), nil
+}
+
+func (op *operation) deleteSteps(ids []string, metadataOnly bool) []PlannedStep {
 	steps := []PlannedStep{}
 	for _, id := range ids {
 		s := op.byID(id)
 		for _, ref := range op.refs(s) {
-			if !opts.Metadata {
+			if !metadataOnly {
 				steps = append(steps, PlannedStep{Step: fmt.Sprintf("drop %s by %s of snapshot %s", ref.Name, ref.Method, s.Name)})
 			}
 		}
 		steps = append(steps, PlannedStep{Step: "forget snapshot " + s.Name})
 	}
-	return steps, nil
+	return steps
 }
 
 // doomed are the ids to delete, children before parents.
@@ -106,6 +110,13 @@ type deletion struct {
 	*operation
 	*runner
 	result DeleteResult
+}
+
+func (op *operation) deletion() *deletion {
+	return &deletion{
+		operation: op, runner: op.runner(),
+		result: DeleteResult{Deleted: []string{}, PendingDelete: []PendingDelete{}},
+	}
 }
 
 // one deletes a snapshot, or marks it for later when others need it.

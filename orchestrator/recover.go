@@ -167,7 +167,7 @@ func (op *operation) redoDelete(ctx context.Context, i *journal.Intent) ([]strin
 	if s == nil {
 		return []string{"the delete was complete"}, nil
 	}
-	d := &deletion{operation: op, runner: op.runner()}
+	d := op.deletion()
 	drops, err := op.planDropsAgain(ctx, s, i)
 	if err != nil {
 		return nil, err

@@ -87,3 +87,15 @@ func (l *Lineage) InState(state string) []string {
 	}
 	return ids
 }
+
+// Ancestors are the ids of a snapshot and of those that it derives from, up to the first.
+func (l *Lineage) Ancestors(id string) []string {
+	var ids []string
+	// A parent comes before its children.
+	for _, s := range slices.Backward(l.Snapshots) {
+		if s.ID == id {
+			ids, id = append(ids, id), s.Parent
+		}
+	}
+	return ids
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -27,6 +28,7 @@ func (ui *ui) changeCommands() []*cli.Command {
 				&cli.BoolFlag{Name: "dry-run", Usage: "print the plan and change nothing"},
 			},
 			Action: ui.storage(2, deleteSnapshot)},
+		ui.pruneCommand(),
 		{Name: "recover", ArgsUsage: "[DOMAIN]", Usage: "finish or undo unfinished work",
 			Flags:  []cli.Flag{&cli.BoolFlag{Name: "dry-run", Usage: "print the plan and change nothing"}},
 			Action: ui.recoverAction()},
@@ -95,7 +97,7 @@ func revert(ctx context.Context, o *orchestrator.Orchestrator, c *cli.Context, o
 			return err
 		}
 		if r.Safety != nil {
-			fmt.Fprintf(w, "What was there before is kept as snapshot %s\n", *r.Safety)
+			fmt.Fprintf(w, "What was there before is kept as snapshot %s; snapshot-prune deletes it after %s\n", *r.Safety, lastsUntil(time.Now()))
 		}
 		_, err := fmt.Fprintf(w, "Domain %s reverted to %s, now %s\n", oneLine(r.Domain), oneLine(r.RevertedTo), r.DomainState)
 		return err
@@ -112,15 +114,22 @@ func deleteSnapshot(ctx context.Context, o *orchestrator.Orchestrator, c *cli.Co
 		return stepsAnswer(steps), err
 	}
 	r, err := o.Delete(ctx, opts)
-	return answer{r, func(w io.Writer) error {
-		for _, name := range r.Deleted {
-			fmt.Fprintf(w, "Domain snapshot %s deleted\n", oneLine(name))
+	return answer{r, func(w io.Writer) error { return printDeleted(w, *r) }}, err
+}
+
+func printDeleted(w io.Writer, r orchestrator.DeleteResult) error {
+	for _, name := range r.Deleted {
+		if _, err := fmt.Fprintf(w, "Domain snapshot %s deleted\n", oneLine(name)); err != nil {
+			return err
 		}
-		for _, p := range r.PendingDelete {
-			fmt.Fprintf(w, "Domain snapshot %s will be deleted later: %s\n", oneLine(p.Name), oneLine(strings.Join(p.Because, "; ")))
+	}
+	for _, p := range r.PendingDelete {
+		because := oneLine(strings.Join(p.Because, "; "))
+		if _, err := fmt.Fprintf(w, "Domain snapshot %s will be deleted later: %s\n", oneLine(p.Name), because); err != nil {
+			return err
 		}
-		return nil
-	}}, err
+	}
+	return nil
 }
 
 func (ui *ui) recoverAction() cli.ActionFunc {

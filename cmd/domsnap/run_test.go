@@ -68,7 +68,7 @@ func TestErrorWithJSONIsOneDocument(t *testing.T) {
 		"--no-such-option snapshot-list":      2,
 		"snapshot-list none":                  3,
 		"snapshot-info test none":             3,
-		"snapshot-prune test":                 6,
+		"snapshot-prune test":                 2,
 		"snapshot-create-as test --shield":    6,
 	} {
 		for _, args := range []string{"-o json " + line, line + " -o json", line + " --output=json"} {
