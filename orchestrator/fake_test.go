@@ -25,6 +25,8 @@ func (h *fakeHost) Domain(_ context.Context, name string) (orchestrator.Domain, 
 	return h.domain, nil
 }
 
+func (h *fakeHost) Domains(context.Context) ([]string, error) { return []string{h.domain.uuid}, nil }
+
 func (h *fakeHost) Volume(_ context.Context, pool, name string) (xmlspec.DiskSource, error) {
 	source, ok := h.volumes[pool+"/"+name]
 	if !ok {

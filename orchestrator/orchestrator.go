@@ -20,6 +20,8 @@ import (
 type Hypervisor interface {
 	// Domain finds a domain by name, id or UUID; it fails with ErrNotFound.
 	Domain(ctx context.Context, name string) (Domain, error)
+	// Domains are the UUIDs of all domains that there are.
+	Domains(ctx context.Context) ([]string, error)
 	// Volume says where a volume of a storage pool lives.
 	Volume(ctx context.Context, pool, name string) (xmlspec.DiskSource, error)
 }

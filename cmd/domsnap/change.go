@@ -29,9 +29,10 @@ func (ui *ui) changeCommands() []*cli.Command {
 			},
 			Action: ui.storage(2, deleteSnapshot)},
 		ui.pruneCommand(),
+		ui.checkCommand(),
 		{Name: "recover", ArgsUsage: "[DOMAIN]", Usage: "finish or undo unfinished work",
 			Flags:  []cli.Flag{&cli.BoolFlag{Name: "dry-run", Usage: "print the plan and change nothing"}},
-			Action: ui.recoverAction()},
+			Action: ui.maybeOne(recoverDomains)},
 	}
 }
 
@@ -132,12 +133,13 @@ func printDeleted(w io.Writer, r orchestrator.DeleteResult) error {
 	return nil
 }
 
-func (ui *ui) recoverAction() cli.ActionFunc {
+// maybeOne is storage for a verb that works on one domain, or on all when none is named.
+func (ui *ui) maybeOne(v verb) cli.ActionFunc {
 	return func(c *cli.Context) error {
 		if c.NArg() > 1 {
-			return usage("recover takes one DOMAIN, or none for all")
+			return usage("%s takes one DOMAIN, or none for all", c.Command.Name)
 		}
-		return ui.storage(c.NArg(), recoverDomains)(c)
+		return ui.storage(c.NArg(), v)(c)
 	}
 }
 

@@ -92,6 +92,27 @@ func (h *Host) Domain(ctx context.Context, name string) (orchestrator.Domain, er
 	})
 }
 
+// Domains implements orchestrator.Hypervisor.
+func (h *Host) Domains(ctx context.Context) ([]string, error) {
+	return bounded(ctx, func() ([]string, error) {
+		conn, err := h.live()
+		if err != nil {
+			return nil, err
+		}
+		all, err := conn.ListAllDomains(0)
+		if err != nil {
+			return nil, fmt.Errorf("list domains: %w", err)
+		}
+		uuids := make([]string, len(all))
+		for i := range all {
+			var uuidErr error
+			uuids[i], uuidErr = all[i].GetUUIDString()
+			err = errors.Join(err, uuidErr, all[i].Free())
+		}
+		return uuids, err
+	})
+}
+
 func lookup(conn *libvirt.Connect, name string) (*libvirt.Domain, error) {
 	if id, err := strconv.ParseUint(name, 10, 32); err == nil {
 		if dom, err := conn.LookupDomainById(uint32(id)); err == nil {

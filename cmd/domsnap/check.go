@@ -1,0 +1,42 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/domsnap/domsnap/orchestrator"
+)
+
+func (ui *ui) checkCommand() *cli.Command {
+	return &cli.Command{
+		Name: "check", ArgsUsage: "[DOMAIN]", Usage: "compare the records with the storages, and find what is wrong",
+		Action: ui.maybeOne(check),
+	}
+}
+
+func check(ctx context.Context, o *orchestrator.Orchestrator, c *cli.Context) (answer, error) {
+	r, err := o.Check(ctx, c.Args().First())
+	return answer{r, func(w io.Writer) error { return printChecked(w, r) }}, err
+}
+
+func printChecked(w io.Writer, r *orchestrator.CheckResult) error {
+	for _, f := range r.Findings {
+		if _, err := fmt.Fprintf(w, "%s: %s: %s\n", oneLine(f.Domain), f.Kind, oneLine(f.What)); err != nil {
+			return err
+		}
+		if f.Fix != "" {
+			fmt.Fprintf(w, "  %s\n", oneLine(f.Fix))
+		}
+	}
+	for _, u := range r.Unchecked {
+		fmt.Fprintf(w, "not checked for what belongs to no snapshot: %s\n", oneLine(u))
+	}
+	if !r.OK {
+		return nil
+	}
+	_, err := fmt.Fprintln(w, "Everything is as it is recorded")
+	return err
+}

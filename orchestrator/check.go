@@ -1,0 +1,236 @@
+package orchestrator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/domsnap/domsnap/methods"
+	"github.com/domsnap/domsnap/orchestrator/journal"
+	"github.com/domsnap/domsnap/xmlspec"
+)
+
+// FindingKind says what is wrong.
+type FindingKind string
+
+// What can be wrong with a domain.
+const (
+	// FoundUnfinished: a verb was killed, and recover is to go on.
+	FoundUnfinished FindingKind = "unfinished"
+	// FoundMissing: a snapshot is recorded and the storage does not have it.
+	FoundMissing FindingKind = "missing"
+	// FoundBroken: the storage has it and its content is lost.
+	FoundBroken FindingKind = "broken"
+	// FoundOrphan: the storage has something of a snapshot that is not recorded.
+	FoundOrphan FindingKind = "orphan"
+	// FoundFrozen: the guest's file systems are frozen, and nobody is at work.
+	FoundFrozen FindingKind = "frozen"
+	// FoundUnreadable: it could not be looked at.
+	FoundUnreadable FindingKind = "unreadable"
+)
+
+// Finding is something that is not as it should be.
+type Finding struct {
+	Kind   FindingKind `json:"kind"`
+	Domain string      `json:"domain"`
+	// Snapshot is the name of the one concerned, if it is one.
+	Snapshot string `json:"snapshot,omitempty"`
+	What     string `json:"what"`
+	// Fix is what to do, for people.
+	Fix string `json:"fix"`
+}
+
+// CheckResult is what Check found.
+type CheckResult struct {
+	OK       bool      `json:"ok"`
+	Findings []Finding `json:"findings"`
+	// Unchecked says where nobody can find what belongs to no snapshot.
+	Unchecked []string `json:"unchecked"`
+}
+
+// Check compares the records of one domain, or of all when the name is empty, with the storages. It changes nothing. Of all
+// domains one that cannot be looked at is a finding, and no error.
+func (o *Orchestrator) Check(ctx context.Context, domain string) (*CheckResult, error) {
+	names := []string{domain}
+	if domain == "" {
+		var err error
+		if names, err = o.Hypervisor.Domains(ctx); err != nil {
+			return nil, err
+		}
+	}
+	result := &CheckResult{Findings: []Finding{}, Unchecked: []string{}}
+	for _, name := range names {
+		i, err := o.inspect(ctx, name)
+		if err != nil {
+			if domain != "" {
+				return nil, err
+			}
+			i = &inspection{found: []Finding{{Kind: FoundUnreadable, Domain: name, What: err.Error(), Fix: hintOf(err)}}}
+		}
+		result.Findings = append(result.Findings, i.found...)
+		result.Unchecked = append(result.Unchecked, i.unchecked...)
+	}
+	result.OK = len(result.Findings) == 0
+	return result, nil
+}
+
+func hintOf(err error) string {
+	var p *Problem
+	if errors.As(err, &p) {
+		return p.Hint
+	}
+	return ""
+}
+
+// inspection is the look at one domain.
+type inspection struct {
+	*operation
+	found     []Finding
+	unchecked []string
+}
+
+func (o *Orchestrator) inspect(ctx context.Context, name string) (_ *inspection, err error) {
+	op, err := o.take(ctx, name)
+	if err != nil {
+		return nil, o.orGone(name, err)
+	}
+	defer func() { err = errors.Join(err, op.end()) }()
+	i := &inspection{operation: op}
+	intent := i.findUnfinished()
+	if intent == nil {
+		i.findFrozen(ctx)
+	}
+	for n := range op.lineage.Snapshots {
+		i.findLost(ctx, &op.lineage.Snapshots[n])
+	}
+	return i, i.findOrphans(ctx, intent)
+}
+
+func (i *inspection) add(f Finding) {
+	f.Domain = i.desc.Name
+	i.found = append(i.found, f)
+}
+
+// findUnfinished gives what was begun, as far as it can be read.
+func (i *inspection) findUnfinished() *journal.Intent {
+	intent, err := i.pending(i.desc.UUID)
+	switch {
+	case err != nil:
+		i.add(Finding{Kind: FoundUnfinished, What: err.Error(), Fix: hintOf(err)})
+		return &journal.Intent{}
+	case intent != nil:
+		i.add(Finding{Kind: FoundUnfinished, What: inFlight(intent) + " was begun and not ended", Fix: "domsnap recover " + i.desc.Name})
+	}
+	return intent
+}
+
+// findFrozen asks the agent, if there is one that answers.
+func (i *inspection) findFrozen(ctx context.Context) {
+	if i.desc.State != Running || i.domain.Ping(ctx) != nil {
+		return
+	}
+	if frozen, err := i.domain.Frozen(ctx); err == nil && frozen {
+		i.add(Finding{Kind: FoundFrozen, What: "the guest's file systems are frozen, and domsnap is not at work", Fix: "virsh domfsthaw " + i.desc.Name})
+	}
+}
+
+// findLost asks the storages for each disk of a snapshot.
+func (i *inspection) findLost(ctx context.Context, s *xmlspec.LineageSnapshot) {
+	for _, ref := range i.refs(s) {
+		f := Finding{Snapshot: s.Name, Fix: fmt.Sprintf("domsnap snapshot-delete %s %s: nobody can revert to it any more", i.desc.Name, s.Name)}
+		err := i.statOf(ctx, ref)
+		switch {
+		case err == nil, errors.Is(err, methods.ErrUnsupported):
+			continue
+		case errors.Is(err, methods.ErrNotFound):
+			f.Kind, f.What = FoundMissing, fmt.Sprintf("%s by %s: there is no %s", ref.Disk.Target, ref.Method, ref.Name)
+		case errors.Is(err, methods.ErrBroken):
+			f.Kind, f.What = FoundBroken, fmt.Sprintf("%s by %s: %v", ref.Disk.Target, ref.Method, err)
+		default:
+			f.Kind, f.What, f.Fix = FoundUnreadable, fmt.Sprintf("%s by %s: %v", ref.Disk.Target, ref.Method, err), hintOf(err)
+		}
+		i.add(f)
+	}
+}
+
+func (i *inspection) statOf(ctx context.Context, ref methods.Ref) error {
+	m, err := i.Methods.Get(ref.Method, ref.Mode)
+	if err != nil {
+		// That it is unsupported would say that the method has no such verb.
+		return refuse("install what has the method", "%s", err)
+	}
+	_, err = m.Stat(ctx, ref)
+	return err
+}
+
+// findOrphans lists what the storages have of each disk, by all methods that could have made it.
+func (i *inspection) findOrphans(ctx context.Context, intent *journal.Intent) error {
+	for _, d := range i.desc.Disks {
+		if leftOut(d) != "" {
+			continue
+		}
+		disk, err := i.disk(ctx, d)
+		if err != nil {
+			return err
+		}
+		known := i.known(disk, intent)
+		for _, m := range i.Methods {
+			if methods.ClaimDisk(ctx, m, disk).Rank == 0 && !i.recorded(m, disk.Target) {
+				continue
+			}
+			i.findOrphansOf(ctx, m, disk, known)
+		}
+	}
+	return nil
+}
+
+func (i *inspection) findOrphansOf(ctx context.Context, m methods.Method, disk methods.Disk, known []string) {
+	by := m.Traits().Name
+	names, err := methods.List(ctx, m, disk)
+	if err != nil {
+		i.unchecked = append(i.unchecked, fmt.Sprintf("%s, disk %s by %s: %v", i.desc.Name, disk.Target, by, err))
+	}
+	for _, name := range names {
+		if slices.Contains(known, name) || strings.Contains(disk.Source.String(), name) {
+			continue
+		}
+		i.add(Finding{
+			Kind: FoundOrphan, What: fmt.Sprintf("%s by %s: %s belongs to no snapshot", disk.Target, by, name),
+			Fix: "find out who has made it; if nobody needs it, remove it by the storage's own tools",
+		})
+	}
+}
+
+// known are the names that objects of the disk may have.
+func (i *inspection) known(disk methods.Disk, intent *journal.Intent) []string {
+	var known []string
+	add := func(refs []methods.Ref) {
+		for _, ref := range refs {
+			if name, err := methods.ObjectName(ref.Snapshot, disk.Target); err == nil {
+				known = append(known, name)
+			}
+		}
+	}
+	for n := range i.lineage.Snapshots {
+		add(i.refs(&i.lineage.Snapshots[n]))
+	}
+	if intent != nil {
+		add(slices.Concat(intent.Refs, intent.Kept))
+	}
+	return known
+}
+
+// recorded says that a snapshot has the disk by the method.
+func (i *inspection) recorded(m methods.Method, target string) bool {
+	for n := range i.lineage.Snapshots {
+		for _, ref := range i.refs(&i.lineage.Snapshots[n]) {
+			by, err := i.Methods.Get(ref.Method, ref.Mode)
+			if err == nil && by == m && ref.Disk.Target == target {
+				return true
+			}
+		}
+	}
+	return false
+}
