@@ -14,6 +14,7 @@ func VerbsOf(m Method) Verbs {
 	return Verbs{
 		Claim: has[Claimer](m), Check: has[Checker](m), Prepare: has[Preparer](m), Merge: has[Merger](m),
 		Source: has[Sourcer](m), Changes: has[Differ](m), Revert: has[Reverter](m), Keep: has[Keeper](m), List: has[Lister](m),
+		Warn: has[Warner](m),
 	}
 }
 
@@ -111,6 +112,14 @@ func List(ctx context.Context, m Method, disk Disk) ([]string, error) {
 		return nil, unsupported(m, "list of snapshots")
 	}
 	return m.(Lister).List(ctx, disk)
+}
+
+// Warn asks the method what it sees coming; nothing, where it cannot say.
+func Warn(ctx context.Context, m Method, disk Disk) ([]Warning, error) {
+	if !VerbsOf(m).Warn {
+		return nil, nil
+	}
+	return m.(Warner).Warn(ctx, disk)
 }
 
 // PlanSafety names the snapshot of the present that goes before a revert by the given way. The answer's second value

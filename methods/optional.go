@@ -13,6 +13,7 @@ type Verbs struct {
 	Revert  bool `json:"revert"`
 	Keep    bool `json:"keep"`
 	List    bool `json:"list"`
+	Warn    bool `json:"warn"`
 }
 
 // Declarer is for a method that knows only at run time which optional verbs it has, as an engine does. Without it a
@@ -197,3 +198,13 @@ type Lister interface {
 	// only prepared.
 	List(ctx context.Context, disk Disk) ([]string, error)
 }
+
+// Warner is for a method that can see trouble coming.
+type Warner interface {
+	// Warn says what about the disk and its snapshots stops working when nobody does anything: room that runs out, a limit
+	// that is near. It changes nothing.
+	Warn(ctx context.Context, disk Disk) ([]Warning, error)
+}
+
+// Warning is trouble that is coming, and what to do about it, both for people.
+type Warning struct{ What, Fix string }

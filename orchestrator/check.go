@@ -27,6 +27,8 @@ const (
 	FoundOrphan FindingKind = "orphan"
 	// FoundFrozen: the guest's file systems are frozen, and nobody is at work.
 	FoundFrozen FindingKind = "frozen"
+	// FoundWarning: something stops working when nobody does anything.
+	FoundWarning FindingKind = "warning"
 	// FoundUnreadable: it could not be looked at.
 	FoundUnreadable FindingKind = "unreadable"
 )
@@ -105,7 +107,7 @@ func (o *Orchestrator) inspect(ctx context.Context, name string) (_ *inspection,
 	for n := range op.lineage.Snapshots {
 		i.findLost(ctx, &op.lineage.Snapshots[n])
 	}
-	return i, i.findOrphans(ctx, intent)
+	return i, i.findOnDisks(ctx, intent)
 }
 
 func (i *inspection) add(f Finding) {
@@ -165,8 +167,8 @@ func (i *inspection) statOf(ctx context.Context, ref methods.Ref) error {
 	return err
 }
 
-// findOrphans lists what the storages have of each disk, by all methods that could have made it.
-func (i *inspection) findOrphans(ctx context.Context, intent *journal.Intent) error {
+// findOnDisks asks, disk by disk, all methods that could have made a snapshot of it.
+func (i *inspection) findOnDisks(ctx context.Context, intent *journal.Intent) error {
 	for _, d := range i.desc.Disks {
 		if leftOut(d) != "" {
 			continue
@@ -180,13 +182,23 @@ func (i *inspection) findOrphans(ctx context.Context, intent *journal.Intent) er
 			if methods.ClaimDisk(ctx, m, disk).Rank == 0 && !i.recorded(m, disk.Target) {
 				continue
 			}
-			i.findOrphansOf(ctx, m, disk, known)
+			i.findOrphans(ctx, m, disk, known)
+			i.findTrouble(ctx, m, disk)
 		}
 	}
 	return nil
 }
 
-func (i *inspection) findOrphansOf(ctx context.Context, m methods.Method, disk methods.Disk, known []string) {
+// findTrouble leaves what cannot be looked at to the others, who say so.
+func (i *inspection) findTrouble(ctx context.Context, m methods.Method, disk methods.Disk) {
+	warnings, _ := methods.Warn(ctx, m, disk)
+	for _, w := range warnings {
+		i.add(Finding{Kind: FoundWarning, What: fmt.Sprintf("%s by %s: %s", disk.Target, m.Traits().Name, w.What), Fix: w.Fix})
+	}
+}
+
+// findOrphans compares what the storage has of a disk with what is known.
+func (i *inspection) findOrphans(ctx context.Context, m methods.Method, disk methods.Disk, known []string) {
 	by := m.Traits().Name
 	names, err := methods.List(ctx, m, disk)
 	if err != nil {

@@ -1,6 +1,7 @@
 package orchestrator_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -106,6 +107,38 @@ func TestCheckFindsAGuestThatIsLeftFrozen(t *testing.T) {
 	r.wantFound()
 	r.guest.Mend()
 	r.guest.SetState(0, false)
+}
+
+// foreseeing is a method that sees trouble coming for vdb.
+type foreseeing struct{ *memory.Method }
+
+func (f foreseeing) Verbs() methods.Verbs { return methods.Verbs{Claim: true, Warn: true} }
+
+func (foreseeing) Warn(_ context.Context, disk methods.Disk) ([]methods.Warning, error) {
+	if disk.Target != "vdb" {
+		return nil, nil
+	}
+	return []methods.Warning{{What: "nearly full", Fix: "make room"}}, nil
+}
+
+func TestCheckPassesOnWhatMethodsSeeComing(t *testing.T) {
+	r := newRig(t, func(r *rig) methods.Method {
+		return foreseeing{memory.New(r.store, memory.Options{Name: "foreseeing"})}
+	})
+	result, err := r.Check(t.Context(), "web1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &orchestrator.CheckResult{
+		Findings: []orchestrator.Finding{{Kind: orchestrator.FoundWarning, Domain: "web1", What: "vdb by foreseeing: nearly full", Fix: "make room"}},
+		Unchecked: []string{
+			"web1, disk vda by foreseeing: foreseeing has no list of snapshots: not supported",
+			"web1, disk vdb by foreseeing: foreseeing has no list of snapshots: not supported",
+		},
+	}
+	if diff := cmp.Diff(want, result); diff != "" {
+		t.Error(diff)
+	}
 }
 
 func TestCheckOfADomainThatCannotBeReadIsAFinding(t *testing.T) {

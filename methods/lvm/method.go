@@ -139,5 +139,6 @@ var (
 	_ methods.Keeper   = (*Method)(nil)
 	_ methods.Differ   = (*Method)(nil)
 	_ methods.Lister   = (*Method)(nil)
+	_ methods.Warner   = (*Method)(nil)
 	_ methods.Prober   = (*Method)(nil)
 )

@@ -60,3 +60,21 @@ func objectsBeside(path, target string) ([]string, error) {
 func stem(path string) string {
 	return ownSuffix.ReplaceAllString(strings.TrimSuffix(path, filepath.Ext(path)), "")
 }
+
+// nearlyTooLong is how many layers of a chain are worth a warning.
+const nearlyTooLong = maxChain * 4 / 5
+
+// Warn implements methods.Warner.
+func (m *Method) Warn(ctx context.Context, d methods.Disk) ([]methods.Warning, error) {
+	if supported(d) != nil {
+		return nil, nil
+	}
+	chain, err := m.images.chain(ctx, Image{d.Source.Path(), d.Format})
+	if err != nil || len(chain) < nearlyTooLong {
+		return nil, err
+	}
+	return []methods.Warning{{
+		What: fmt.Sprintf("the chain of images below %s has %d layers, and at %d there are no more snapshots", d.Source.Path(), len(chain), maxChain),
+		Fix:  fmt.Sprintf("domsnap snapshot-prune %s", d.Domain.Name),
+	}}, nil
+}

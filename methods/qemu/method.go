@@ -211,4 +211,5 @@ var (
 	_ methods.Keeper   = (*Method)(nil)
 	_ methods.Differ   = (*Method)(nil)
 	_ methods.Lister   = (*Method)(nil)
+	_ methods.Warner   = (*Method)(nil)
 )
