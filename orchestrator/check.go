@@ -9,6 +9,7 @@ import (
 
 	"github.com/domsnap/domsnap/methods"
 	"github.com/domsnap/domsnap/orchestrator/journal"
+	"github.com/domsnap/domsnap/orchestrator/shelf"
 	"github.com/domsnap/domsnap/xmlspec"
 )
 
@@ -27,6 +28,12 @@ const (
 	FoundOrphan FindingKind = "orphan"
 	// FoundFrozen: the guest's file systems are frozen, and nobody is at work.
 	FoundFrozen FindingKind = "frozen"
+	// FoundLineage: libvirt has lost what the host's copy of the lineage still has.
+	FoundLineage FindingKind = "lineage"
+	// FoundCopy: the host's copy of the lineage is behind, or damaged.
+	FoundCopy FindingKind = "copy"
+	// FoundMisplaced: a disk is on the image of a snapshot, which the next start would change.
+	FoundMisplaced FindingKind = "misplaced"
 	// FoundWarning: something stops working when nobody does anything.
 	FoundWarning FindingKind = "warning"
 	// FoundUnreadable: it could not be looked at.
@@ -50,17 +57,16 @@ type CheckResult struct {
 	Findings []Finding `json:"findings"`
 	// Unchecked says where nobody can find what belongs to no snapshot.
 	Unchecked []string `json:"unchecked"`
+	// Repaired is what Repair did.
+	Repaired []string `json:"repaired,omitempty"`
 }
 
 // Check compares the records of one domain, or of all when the name is empty, with the storages. It changes nothing. Of all
 // domains one that cannot be looked at is a finding, and no error.
 func (o *Orchestrator) Check(ctx context.Context, domain string) (*CheckResult, error) {
-	names := []string{domain}
-	if domain == "" {
-		var err error
-		if names, err = o.Hypervisor.Domains(ctx); err != nil {
-			return nil, err
-		}
+	names, err := o.toCheck(ctx, domain)
+	if err != nil {
+		return nil, err
 	}
 	result := &CheckResult{Findings: []Finding{}, Unchecked: []string{}}
 	for _, name := range names {
@@ -78,6 +84,14 @@ func (o *Orchestrator) Check(ctx context.Context, domain string) (*CheckResult, 
 	return result, nil
 }
 
+// toCheck is the domain, or all that there are when the name is empty.
+func (o *Orchestrator) toCheck(ctx context.Context, domain string) ([]string, error) {
+	if domain == "" {
+		return o.Hypervisor.Domains(ctx)
+	}
+	return []string{domain}, nil
+}
+
 func hintOf(err error) string {
 	var p *Problem
 	if errors.As(err, &p) {
@@ -91,6 +105,11 @@ type inspection struct {
 	*operation
 	found     []Finding
 	unchecked []string
+	// copy is the host's, nil for none; restored says that the lineage is from there.
+	copy     *shelf.Copy
+	restored bool
+	// misplaced is where disks were that are not there now.
+	misplaced []shelf.Source
 }
 
 func (o *Orchestrator) inspect(ctx context.Context, name string) (_ *inspection, err error) {
@@ -104,6 +123,8 @@ func (o *Orchestrator) inspect(ctx context.Context, name string) (_ *inspection,
 	if intent == nil {
 		i.findFrozen(ctx)
 	}
+	i.findCopy()
+	i.findMisplaced()
 	for n := range op.lineage.Snapshots {
 		i.findLost(ctx, &op.lineage.Snapshots[n])
 	}

@@ -141,6 +141,17 @@ func (d *fakeDomain) SetMetadata(ctx context.Context, text string) error {
 	return nil
 }
 
+func (d *fakeDomain) SetSource(_ context.Context, target, file, _ string) error {
+	d.edit(func(d *fakeDomain) {
+		for i := range d.disks {
+			if d.disks[i].target == target {
+				d.disks[i].file = file
+			}
+		}
+	})
+	return nil
+}
+
 func (d *fakeDomain) CoveredDisks(context.Context) (int, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

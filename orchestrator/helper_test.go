@@ -21,14 +21,7 @@ func moving(r *rig) methods.Method { return movingWithout(r, methods.Verbs{}) }
 
 func movingWithout(r *rig, v methods.Verbs) methods.Method {
 	move := func(_ context.Context, _ methods.Domain, target, file string) error {
-		r.domain.edit(func(d *fakeDomain) {
-			for i := range d.disks {
-				if d.disks[i].target == target {
-					d.disks[i].file = file
-				}
-			}
-		})
-		return nil
+		return r.domain.SetSource(context.Background(), target, file, "")
 	}
 	return memory.New(r.store, memory.Options{Name: "moving", Move: move, Without: v})
 }

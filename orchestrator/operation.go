@@ -34,7 +34,7 @@ func (o *Orchestrator) look(ctx context.Context, name string) (*operation, error
 	return op, op.refresh(ctx)
 }
 
-// begin opens a domain for a change: its lock is held until end, and no other work is pending.
+// begin opens a domain for a change: its lock is held until end, no other work is pending, and the lineage is the latest.
 func (o *Orchestrator) begin(ctx context.Context, name string) (*operation, error) {
 	op, err := o.take(ctx, name)
 	if err != nil {
@@ -42,6 +42,9 @@ func (o *Orchestrator) begin(ctx context.Context, name string) (*operation, erro
 	}
 	if _, err := o.journal.Pending(op.desc.UUID); !errors.Is(err, fs.ErrNotExist) {
 		return nil, errors.Join(op.unfinished(err), op.end())
+	}
+	if err := op.checkLatest(); err != nil {
+		return nil, errors.Join(err, op.end())
 	}
 	return op, nil
 }
@@ -118,9 +121,19 @@ func (op *operation) unfinished(cause error) error {
 // commitTimeout is how long the lineage may take to be written.
 const commitTimeout = time.Minute
 
-// commit writes the lineage: what it says from now on is so. It is not given up when ctx ends: whether it took place
-// would not be known.
+// commit writes the lineage: what it says from now on is so. The copy comes after it, and when that cannot be written it
+// changes nothing: Check finds out.
 func (op *operation) commit(ctx context.Context) error {
+	op.lineage.Rev++
+	if err := op.writeLineage(ctx); err != nil {
+		return err
+	}
+	_ = op.shelve(context.WithoutCancel(ctx))
+	return nil
+}
+
+// writeLineage is not given up when ctx ends: whether it took place would not be known.
+func (op *operation) writeLineage(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
 	defer cancel()
 	text, err := op.lineage.Marshal()
@@ -133,7 +146,7 @@ func (op *operation) commit(ctx context.Context) error {
 // authorize writes the lineage as it is, before anything is done that goes only forward: who may not, finds out when
 // everything is still as it was.
 func (op *operation) authorize(ctx context.Context) error {
-	if err := op.commit(ctx); err != nil {
+	if err := op.writeLineage(ctx); err != nil {
 		return fmt.Errorf("make sure that the lineage can be written: %w", err)
 	}
 	return nil

@@ -8,10 +8,12 @@ package orchestrator
 import (
 	"context"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/domsnap/domsnap/methods"
 	"github.com/domsnap/domsnap/orchestrator/journal"
+	"github.com/domsnap/domsnap/orchestrator/shelf"
 	"github.com/domsnap/domsnap/quiesce"
 	"github.com/domsnap/domsnap/xmlspec"
 )
@@ -36,6 +38,8 @@ type Domain interface {
 	Metadata(ctx context.Context) (string, error)
 	// SetMetadata writes the lineage to the live and the persistent definition, durably.
 	SetMetadata(ctx context.Context, text string) error
+	// SetSource points a disk of the persistent definition at another file.
+	SetSource(ctx context.Context, target, file, format string) error
 	// CoveredDisks asks the agent on how many disks file systems are mounted.
 	CoveredDisks(ctx context.Context) (int, error)
 }
@@ -97,6 +101,7 @@ type Config struct {
 type Orchestrator struct {
 	Config
 	journal journal.Journal
+	shelf   shelf.Shelf
 }
 
 // New makes an Orchestrator. It does nothing yet.
@@ -107,5 +112,5 @@ func New(c Config) *Orchestrator {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &Orchestrator{Config: c, journal: journalOf(c.StateDir)}
+	return &Orchestrator{Config: c, journal: journalOf(c.StateDir), shelf: shelf.Shelf{Dir: filepath.Join(c.StateDir, "domains")}}
 }

@@ -15,6 +15,8 @@ const LineagePrefix = "domsnap"
 // Lineage is the tree of a domain's snapshots, oldest first.
 type Lineage struct {
 	XMLName xml.Name `xml:"lineage"`
+	// Rev grows with every write, so that of two lineages of a domain the later one is known.
+	Rev int64 `xml:"rev,attr,omitempty"`
 	// Current is the id of the snapshot that the present derives from; empty before the first.
 	Current string `xml:"current,attr,omitempty"`
 	// Strayed are the disks that were reverted by themselves and so derive from another snapshot.

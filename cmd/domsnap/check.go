@@ -13,16 +13,25 @@ import (
 func (ui *ui) checkCommand() *cli.Command {
 	return &cli.Command{
 		Name: "check", ArgsUsage: "[DOMAIN]", Usage: "compare the records with the storages, and find what is wrong",
+		Flags: []cli.Flag{&cli.BoolFlag{Name: "repair",
+			Usage: "write the records again where one of them is lost, and put disks back onto their own images; nothing is deleted"}},
 		Action: ui.maybeOne(check),
 	}
 }
 
 func check(ctx context.Context, o *orchestrator.Orchestrator, c *cli.Context) (answer, error) {
-	r, err := o.Check(ctx, c.Args().First())
+	look := o.Check
+	if c.Bool("repair") {
+		look = o.Repair
+	}
+	r, err := look(ctx, c.Args().First())
 	return answer{r, func(w io.Writer) error { return printChecked(w, r) }}, err
 }
 
 func printChecked(w io.Writer, r *orchestrator.CheckResult) error {
+	for _, did := range r.Repaired {
+		fmt.Fprintf(w, "%s\n", oneLine(did))
+	}
 	for _, f := range r.Findings {
 		if _, err := fmt.Fprintf(w, "%s: %s: %s\n", oneLine(f.Domain), f.Kind, oneLine(f.What)); err != nil {
 			return err

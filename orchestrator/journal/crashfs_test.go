@@ -3,6 +3,8 @@ package journal
 import (
 	"io/fs"
 	"maps"
+
+	"github.com/domsnap/domsnap/orchestrator/durable"
 )
 
 // crashFS is a directory in memory that knows what has reached the disk. What has not may be there after a crash or not,
@@ -63,7 +65,7 @@ func (f *crashFS) change(r rename) {
 	f.step()
 }
 
-func (f *crashFS) Create(name string) (file, error) {
+func (f *crashFS) Create(name string) (durable.File, error) {
 	if node, ok := f.names[name]; ok {
 		node.pending = append(node.pending, change{empty: true})
 		f.step()
@@ -74,7 +76,7 @@ func (f *crashFS) Create(name string) (file, error) {
 	return &handle{f, node}, nil
 }
 
-func (f *crashFS) Append(name string) (file, error) {
+func (f *crashFS) Append(name string) (durable.File, error) {
 	node, ok := f.names[name]
 	if !ok {
 		return nil, fs.ErrNotExist

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/domsnap/domsnap/methods"
+	"github.com/domsnap/domsnap/orchestrator/durable"
 )
 
 // Verb is what is being done.
@@ -128,4 +129,4 @@ func (j Journal) Domains() ([]string, error) {
 // Path is the file of a domain.
 func (j Journal) Path(uuid string) string { return filepath.Join(j.Dir, nameOf(uuid)) }
 
-func (j Journal) files() files { return files{disk{j.Dir}} }
+func (j Journal) files() files { return files{durable.Disk{Dir: j.Dir}} }

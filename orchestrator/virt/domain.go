@@ -8,6 +8,7 @@ import (
 
 	"libvirt.org/go/libvirt"
 
+	"github.com/domsnap/domsnap/methods/qemu"
 	"github.com/domsnap/domsnap/methods/trace"
 	"github.com/domsnap/domsnap/orchestrator"
 	"github.com/domsnap/domsnap/quiesce"
@@ -172,6 +173,11 @@ func (d *Domain) impact() (libvirt.DomainModificationImpact, error) {
 		flags |= libvirt.DOMAIN_AFFECT_LIVE
 	}
 	return flags, nil
+}
+
+// SetSource implements orchestrator.Domain.
+func (d *Domain) SetSource(ctx context.Context, target, file, format string) error {
+	return d.host.SetSource(ctx, d.uuid, target, qemu.Image{Path: file, Format: format})
 }
 
 // Start implements orchestrator.Domain.

@@ -1,0 +1,72 @@
+// Package shelf keeps the host's own copy of what libvirt has of each domain, for the day on which libvirt has lost it.
+package shelf
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+
+	"github.com/domsnap/domsnap/orchestrator/durable"
+)
+
+// Copy is what libvirt had when the lineage was last written.
+type Copy struct {
+	// Lineage is the lineage as it was written.
+	Lineage string `json:"lineage"`
+	// Sources are where the disks were.
+	Sources []Source `json:"sources"`
+}
+
+// Source is where a disk was.
+type Source struct {
+	Target string `json:"target"`
+	Source string `json:"source"`
+	Format string `json:"format"`
+}
+
+// Source is where the disk with this target was; false where there was none.
+func (c *Copy) Source(target string) (Source, bool) {
+	for _, s := range c.Sources {
+		if s.Target == target {
+			return s, true
+		}
+	}
+	return Source{}, false
+}
+
+// Shelf is a directory of copies, one file for each domain.
+type Shelf struct{ Dir string }
+
+// Put makes a copy durable, in place of the last.
+func (s Shelf) Put(uuid string, c Copy) error {
+	text, err := json.Marshal(c)
+	if err == nil {
+		err = durable.Replace(s.disk(), nameOf(uuid), text)
+	}
+	if err != nil {
+		return fmt.Errorf("write the copy of the lineage: %w", err)
+	}
+	return nil
+}
+
+// Get reads a domain's copy; nil when there is none.
+func (s Shelf) Get(uuid string) (*Copy, error) {
+	text, err := s.disk().ReadFile(nameOf(uuid))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	c := &Copy{}
+	if err == nil {
+		err = json.Unmarshal(text, c)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the copy of the lineage %s: %w", filepath.Join(s.Dir, nameOf(uuid)), err)
+	}
+	return c, nil
+}
+
+func (s Shelf) disk() durable.Disk { return durable.Disk{Dir: s.Dir} }
+
+func nameOf(uuid string) string { return filepath.Base(uuid) + ".json" }
