@@ -222,8 +222,11 @@ func (i *inspection) findTrouble(ctx context.Context, m methods.Method, disk met
 func (i *inspection) findOrphans(ctx context.Context, m methods.Method, disk methods.Disk, known []string) {
 	by := m.Traits().Name
 	names, err := methods.List(ctx, m, disk)
-	if err != nil {
+	switch {
+	case errors.Is(err, methods.ErrUnsupported):
 		i.unchecked = append(i.unchecked, fmt.Sprintf("%s, disk %s by %s: %v", i.desc.Name, disk.Target, by, err))
+	case err != nil:
+		i.add(Finding{Kind: FoundUnreadable, What: fmt.Sprintf("%s by %s: %v", disk.Target, by, err), Fix: hintOf(err)})
 	}
 	for _, name := range names {
 		if slices.Contains(known, name) || strings.Contains(disk.Source.String(), name) {
