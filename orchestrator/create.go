@@ -58,7 +58,7 @@ func (c *creation) run(ctx context.Context) (*Snapshot, error) {
 func (c *creation) intent() journal.Intent {
 	return journal.Intent{
 		Verb: journal.Create, Domain: c.desc.Name, UUID: c.desc.UUID, Started: c.Now(),
-		Snapshot: c.plan.ID, Refs: c.plan.refs(), State: string(c.desc.State),
+		Snapshot: c.plan.ID, Name: c.plan.Name, Refs: c.plan.refs(), State: string(c.desc.State),
 	}
 }
 

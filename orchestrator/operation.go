@@ -20,6 +20,8 @@ type operation struct {
 	domain  Domain
 	desc    *Description
 	lineage *xmlspec.Lineage
+	// intent is the unfinished work that List shows; nil for none.
+	intent *journal.Intent
 	// lockFile is the domain's lock; nil for verbs that only look.
 	lockFile *os.File
 }

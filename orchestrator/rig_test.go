@@ -211,7 +211,7 @@ func (r *rig) recover() []orchestrator.Recovered {
 	return did
 }
 
-// names are the snapshots there are, oldest first.
+// names are the snapshots there are, oldest first, without the one that may come to be.
 func (r *rig) names() []string {
 	r.t.Helper()
 	list, err := r.List(r.t.Context(), "web1")
@@ -220,7 +220,9 @@ func (r *rig) names() []string {
 	}
 	names := []string{}
 	for _, s := range list {
-		names = append(names, s.Name)
+		if s.State != orchestrator.StateCreating {
+			names = append(names, s.Name)
+		}
 	}
 	return names
 }

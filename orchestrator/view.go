@@ -54,16 +54,10 @@ type SnapshotDisk struct {
 	InPlaceRevert bool                 `json:"in_place_revert"`
 }
 
-// The states of a snapshot.
-const (
-	StateAvailable     = "available"
-	StatePendingDelete = "pending-delete"
-)
-
 func (op *operation) view(ctx context.Context, s *xmlspec.LineageSnapshot) *Snapshot {
 	v := &Snapshot{
 		Domain: op.desc.Name, DomainUUID: op.desc.UUID, Name: s.Name, ID: s.ID, Parent: op.nameOf(s.Parent),
-		Description: s.Description, Created: time.Unix(s.Created, 0).UTC(), State: orElse(s.State, StateAvailable),
+		Description: s.Description, Created: time.Unix(s.Created, 0).UTC(), State: op.stateOf(s),
 		Reason: s.Reason, Current: op.lineage.Current == s.ID, Safety: s.Safety,
 		Consistency: Consistency{
 			Level: s.Level, FrozenMS: s.FrozenMS, PausedMS: s.PausedMS,
@@ -109,7 +103,7 @@ func (op *operation) withUsage(ctx context.Context, s *xmlspec.LineageSnapshot, 
 		info, err := m.Stat(ctx, ref)
 		switch {
 		case errors.Is(err, methods.ErrNotFound), errors.Is(err, methods.ErrBroken):
-			v.State, v.Reason = "broken", err.Error()
+			v.State, v.Reason = StateBroken, err.Error()
 		case errors.Is(err, methods.ErrUnsupported):
 		case err != nil:
 			return err

@@ -27,6 +27,11 @@ func (ui *ui) listCommand() *cli.Command {
 }
 
 func listSnapshots(ctx context.Context, o *orchestrator.Orchestrator, c *cli.Context) (answer, error) {
+	if state := c.String("state"); state != "" {
+		if err := orchestrator.CheckState(state); err != nil {
+			return answer{}, err
+		}
+	}
 	list, err := o.List(ctx, c.Args().First())
 	if err != nil {
 		return answer{}, err

@@ -33,6 +33,7 @@ func TestWrongUsageIsOneLineAndCodeTwo(t *testing.T) {
 		"no-such-command",
 		"snapshot-list",
 		"snapshot-list test more",
+		"snapshot-list test --state gone",
 		"snapshot-list test --no-such-option",
 		"--no-such-option snapshot-list test",
 		"-o yaml snapshot-list test",

@@ -35,8 +35,9 @@ type Intent struct {
 	Domain  string    `json:"domain"`
 	UUID    string    `json:"uuid"`
 	Started time.Time `json:"started"`
-	// Snapshot is the id that is created, reverted to or deleted.
+	// Snapshot is the id that is created, reverted to or deleted, Name the name of one that is created.
 	Snapshot string `json:"snapshot"`
+	Name     string `json:"name,omitempty"`
 	// Refs are the snapshot's disks.
 	Refs []methods.Ref `json:"refs"`
 	// Kept are the disks of the safety snapshot of a revert; Moving names those that the revert itself makes.
