@@ -28,6 +28,8 @@ const (
 	FoundOrphan FindingKind = "orphan"
 	// FoundFrozen: the guest's file systems are frozen, and nobody is at work.
 	FoundFrozen FindingKind = "frozen"
+	// FoundExpired: a temporary snapshot is there, and its lease is over.
+	FoundExpired FindingKind = "expired"
 	// FoundLineage: libvirt has lost what the host's copy of the lineage still has.
 	FoundLineage FindingKind = "lineage"
 	// FoundCopy: the host's copy of the lineage is behind, or damaged.
@@ -125,6 +127,10 @@ func (o *Orchestrator) inspect(ctx context.Context, name string) (_ *inspection,
 	}
 	i.findCopy()
 	i.findMisplaced()
+	for _, id := range i.expired() {
+		i.add(Finding{Kind: FoundExpired, Snapshot: i.byID(id).Name, What: "the lease of " + i.byID(id).Name + " is over",
+			Fix: "domsnap recover " + i.desc.Name})
+	}
 	for n := range op.lineage.Snapshots {
 		i.findLost(ctx, &op.lineage.Snapshots[n])
 	}

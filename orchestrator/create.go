@@ -228,7 +228,10 @@ func (c *creation) record() xmlspec.LineageSnapshot {
 		ID: c.plan.ID, Name: c.plan.Name, Parent: c.lineage.Current, Created: c.Now().Unix(),
 		Description: c.plan.Description, Level: string(c.report.Level),
 		FrozenMS: c.report.FrozenFor.Milliseconds(), PausedMS: c.report.PausedFor.Milliseconds(),
-		Frozen: c.report.Frozen, Thawed: c.report.Thawed,
+		Frozen: c.report.Frozen, Thawed: c.report.Thawed, Holder: string(c.opts.Lease.Holder),
+	}
+	if until := c.opts.Lease.Until; !until.IsZero() {
+		s.Until = until.Unix()
 	}
 	if c.report.Held {
 		s.HeldBy = *c.plan.Hold.HeldBy

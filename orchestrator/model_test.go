@@ -178,7 +178,7 @@ func (m *modelled) compare() {
 
 // TestVerbsDoWhatOneBelieves goes through random sequences of verbs.
 func TestVerbsDoWhatOneBelieves(t *testing.T) {
-	for seed := range uint64(25) {
+	for seed := range uint64(12) {
 		random := rand.New(rand.NewPCG(seed, 1))
 		m := newModelled(t)
 		for range 40 {
@@ -231,5 +231,5 @@ func TestVerbsOnEverySmallTree(t *testing.T) {
 			try(append(slices.Clone(choices), -2-n), depth-1)
 		}
 	}
-	try(nil, 5)
+	try(nil, 4)
 }

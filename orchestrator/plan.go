@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/domsnap/domsnap/methods"
+	"github.com/domsnap/domsnap/orchestrator/lease"
 	"github.com/domsnap/domsnap/quiesce"
 	"github.com/domsnap/domsnap/xmlspec"
 )
@@ -23,6 +24,8 @@ type CreateOptions struct {
 	Quiesce           quiesce.Policy
 	NoPause           bool
 	FreezeTimeout     time.Duration
+	// Lease is how long the snapshot stays; the zero value is for ever.
+	Lease lease.Lease
 }
 
 // Plan is a snapshot before it is taken: everything is decided, nothing is changed.

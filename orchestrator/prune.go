@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/domsnap/domsnap/orchestrator/keep"
+	"github.com/domsnap/domsnap/orchestrator/lease"
 	"github.com/domsnap/domsnap/xmlspec"
 )
 
@@ -120,7 +121,11 @@ func (op *operation) keptBecause(opts PruneOptions) [][]string {
 	var asked []int
 	var times []time.Time
 	for i, s := range all {
-		switch {
+		switch l := leaseOf(&s); {
+		case l != lease.Lease{}:
+			if !l.Over(op.Now()) {
+				because[i] = []string{"temporary"}
+			}
 		case s.Safety:
 			because[i] = op.keptAsSafety(s, opts.SafetyFor)
 		case s.State == StatePendingDelete:

@@ -26,7 +26,8 @@ func (o *Orchestrator) PlanRecover(ctx context.Context, domain string) ([]Planne
 			steps = append(steps, PlannedStep{Step: s})
 		}
 	}
-	return steps, errors.Join(errs...)
+	swept, err := o.planSweep(ctx, domain)
+	return append(steps, swept...), errors.Join(append(errs, err)...)
 }
 
 func (o *Orchestrator) planRecoverOne(ctx context.Context, name string) ([]string, error) {

@@ -6,22 +6,25 @@ import (
 	"time"
 
 	"github.com/domsnap/domsnap/methods"
+	"github.com/domsnap/domsnap/orchestrator/lease"
 	"github.com/domsnap/domsnap/xmlspec"
 )
 
 // Snapshot is one snapshot as the verbs answer it.
 type Snapshot struct {
-	Domain      string         `json:"domain"`
-	DomainUUID  string         `json:"domain_uuid"`
-	Name        string         `json:"name"`
-	ID          string         `json:"id"`
-	Parent      *string        `json:"parent"`
-	Description string         `json:"description"`
-	Created     time.Time      `json:"created"`
-	State       string         `json:"state"`
-	Reason      string         `json:"reason,omitempty"`
-	Current     bool           `json:"current"`
-	Temporary   bool           `json:"temporary"`
+	Domain      string    `json:"domain"`
+	DomainUUID  string    `json:"domain_uuid"`
+	Name        string    `json:"name"`
+	ID          string    `json:"id"`
+	Parent      *string   `json:"parent"`
+	Description string    `json:"description"`
+	Created     time.Time `json:"created"`
+	State       string    `json:"state"`
+	Reason      string    `json:"reason,omitempty"`
+	Current     bool      `json:"current"`
+	Temporary   bool      `json:"temporary"`
+	// Until is when a temporary snapshot goes at the latest; absent where only its holder's end decides.
+	Until       *time.Time     `json:"until,omitempty"`
 	Safety      bool           `json:"safety"`
 	Consistency Consistency    `json:"consistency"`
 	Disks       []SnapshotDisk `json:"disks"`
@@ -64,6 +67,11 @@ func (op *operation) view(ctx context.Context, s *xmlspec.LineageSnapshot) *Snap
 			FilesystemsFrozen: s.Frozen, FilesystemsThawed: s.Thawed, Skipped: nonNil(s.Skipped),
 		},
 		Disks: []SnapshotDisk{}, Dependents: op.children(s.ID),
+	}
+	l := leaseOf(s)
+	v.Temporary = l != lease.Lease{}
+	if !l.Until.IsZero() {
+		v.Until = &l.Until
 	}
 	if s.HeldBy != "" {
 		v.Consistency.HeldBy = &s.HeldBy

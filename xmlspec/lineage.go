@@ -41,6 +41,9 @@ type LineageSnapshot struct {
 	Created int64  `xml:"time,attr"`
 	State   string `xml:"state,attr,omitempty"`
 	Safety  bool   `xml:"safety,attr,omitempty"`
+	// Until, in seconds since 1970, and Holder are the lease of a temporary snapshot.
+	Until  int64  `xml:"until,attr,omitempty"`
+	Holder string `xml:"holder,attr,omitempty"`
 	// Reason says, for people, why the state is what it is.
 	Reason      string `xml:"reason,omitempty"`
 	Description string `xml:"description,omitempty"`

@@ -62,7 +62,7 @@ func globalFlags() []cli.Flag {
 }
 
 func (ui *ui) commands() []*cli.Command {
-	all := slices.Concat(ui.lookCommands(), ui.createCommands(), ui.changeCommands(), ui.laterCommands(), []*cli.Command{ui.hookCommand(), guardianCommand()})
+	all := slices.Concat(ui.lookCommands(), ui.createCommands(), ui.changeCommands(), ui.laterCommands(), []*cli.Command{ui.hookCommand(), guardianCommand(), ui.leaseCommand()})
 	for _, c := range all {
 		c.OnUsageError = func(_ *cli.Context, err error, _ bool) error { return usage("%w", err) }
 		c.HideHelpCommand = true

@@ -38,8 +38,8 @@ func createFlags() []cli.Flag {
 		&cli.DurationFlag{Name: "freeze-timeout", Usage: "give the freeze this long", Value: quiesce.FreezeTimeout},
 		&cli.BoolFlag{Name: "hold", Usage: "hold the guest until every disk is taken"},
 		&cli.BoolFlag{Name: "shield", Usage: "not yet: hold it for one transaction only"},
-		&cli.BoolFlag{Name: "temporary", Usage: "not yet: remove it by itself"},
-		&cli.DurationFlag{Name: "lease", Usage: "not yet: how long a temporary snapshot lasts"},
+		&cli.BoolFlag{Name: "temporary", Usage: "delete it by itself when the process that called domsnap ends"},
+		&cli.DurationFlag{Name: "lease", Usage: "with --temporary: delete it after `TIME` instead"},
 		&cli.BoolFlag{Name: "dry-run", Usage: "print the plan and change nothing"},
 	}
 }
@@ -50,7 +50,7 @@ func (ui *ui) createAction(takes string, read func(*cli.Context) (orchestrator.C
 		if n := c.NArg(); n < 1 || n > 2 {
 			return usage("%s", takes)
 		}
-		if err := notYet(c, "shield", "temporary", "lease"); err != nil {
+		if err := notYet(c, "shield"); err != nil {
 			return err
 		}
 		return ui.storage(c.NArg(), func(ctx context.Context, o *orchestrator.Orchestrator, c *cli.Context) (answer, error) {
@@ -72,6 +72,9 @@ func create(ctx context.Context, o *orchestrator.Orchestrator, c *cli.Context, o
 		return createPlanAnswer(p), err
 	}
 	s, err := o.Create(ctx, opts)
+	if err == nil && s.Temporary {
+		err = keepLease(c, s, opts.Lease)
+	}
 	return answer{s, func(w io.Writer) error {
 		_, err := fmt.Fprintf(w, "Domain snapshot %s created (%s)\n", s.Name, held(s.Consistency))
 		return err
@@ -114,6 +117,10 @@ func createPlanAnswer(p *orchestrator.Plan) answer {
 func commonOptions(c *cli.Context, opts *orchestrator.CreateOptions) error {
 	opts.Domain = c.Args().First()
 	opts.NoPause, opts.FreezeTimeout = c.Bool("no-pause"), c.Duration("freeze-timeout")
+	var err error
+	if opts.Lease, err = readLease(c); err != nil {
+		return err
+	}
 	if t := opts.FreezeTimeout; t < time.Second || t > quiesce.MaxFreezeTimeout {
 		return usage("--freeze-timeout is between 1s and %s, not %s", quiesce.MaxFreezeTimeout, t)
 	}

@@ -43,6 +43,8 @@ func TestWrongUsageIsOneLineAndCodeTwo(t *testing.T) {
 		"snapshot-create-as test --freeze-timeout 0s",
 		"snapshot-create-as test --freeze-timeout 2m",
 		"snapshot-create-as test --freeze-timeout soon",
+		"snapshot-create-as test --lease 1h",
+		"snapshot-create-as test --temporary --lease 0s",
 		"snapshot-create-as test --diskspec vda,method",
 		"snapshot-create test /no/such/file",
 		"snapshot-revert test one --running --off",

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"syscall"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/domsnap/domsnap/orchestrator"
+	"github.com/domsnap/domsnap/orchestrator/lease"
+	"github.com/domsnap/domsnap/quiesce"
+)
+
+const (
+	// leaseVerb is the hidden command that this program runs itself with.
+	leaseVerb = "lease"
+	// leaseName is how it shows in ps and in the system's log.
+	leaseName = "domsnap-lease"
+	// leasePoll is how often the end of a lease is looked for, leaseRetry how often a delete is tried that does not work.
+	leasePoll  = time.Second
+	leaseRetry = 10 * time.Second
+	// leaseInsist is how long it is tried. After that check says so, and recover and snapshot-prune do it.
+	leaseInsist = 24 * time.Hour
+)
+
+// readLease is the lease of a snapshot to be created: with a time until then, else as long as our caller lives.
+func readLease(c *cli.Context) (l lease.Lease, err error) {
+	switch lasting := c.Duration("lease"); {
+	case c.IsSet("lease") && !c.Bool("temporary"):
+		return l, usage("--lease goes with --temporary")
+	case c.IsSet("lease") && lasting < time.Second:
+		return l, usage("--lease is at least 1s, not %s", lasting)
+	case c.IsSet("lease"):
+		l.Until = time.Now().Add(lasting)
+	case c.Bool("temporary"):
+		l.Holder, err = lease.HolderOf(os.Getppid())
+	}
+	return l, err
+}
+
+// keepLease starts this program again to delete the snapshot when its lease is over.
+func keepLease(c *cli.Context, s *orchestrator.Snapshot, l lease.Lease) error {
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find this program: %w", err)
+	}
+	until := ""
+	if !l.Until.IsZero() {
+		until = l.Until.Format(time.RFC3339)
+	}
+	cmd := exec.Command(self, "--"+optConnect, c.String(optConnect), "--"+optStateDir, c.String(optStateDir),
+		"--"+optEngineDir, c.String(optEngineDir), leaseVerb, "--", s.DomainUUID, until, string(l.Holder))
+	if scoped := quiesce.InScope(cmd, fmt.Sprintf("%s-%s-%s", leaseName, s.DomainUUID, s.ID)); scoped != nil && startAside(scoped) == nil {
+		return nil
+	}
+	cmd.Args[0] = leaseName
+	if err := startAside(cmd); err != nil {
+		return fmt.Errorf("snapshot %s is there; start what deletes it when its lease is over: %w", s.Name, err)
+	}
+	return nil
+}
+
+// startAside starts a process that has nothing of ours: no terminal, no files, no session.
+func startAside(cmd *exec.Cmd) error {
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = nil, nil, nil
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	return cmd.Process.Release()
+}
+
+func (ui *ui) leaseCommand() *cli.Command {
+	return &cli.Command{
+		Name: leaseVerb, Hidden: true, ArgsUsage: "UUID UNTIL HOLDER",
+		Usage: "delete the temporary snapshots of a domain when a lease is over",
+		Action: func(c *cli.Context) error {
+			if c.NArg() != 3 {
+				return usage("%s takes UUID, UNTIL and HOLDER", c.Command.Name)
+			}
+			l := lease.Lease{Holder: lease.Holder(c.Args().Get(2))}
+			if until := c.Args().Get(1); until != "" {
+				var err error
+				if l.Until, err = time.Parse(time.RFC3339, until); err != nil {
+					return usage("read the end of the lease: %w", err)
+				}
+			}
+			ignoreSignals()
+			for !l.Over(time.Now()) {
+				time.Sleep(leasePoll)
+			}
+			return ui.endLease(c)
+		},
+	}
+}
+
+// endLease tries until it has worked, or there is no such domain any more.
+func (ui *ui) endLease(c *cli.Context) error {
+	expire := ui.storage(3, func(ctx context.Context, o *orchestrator.Orchestrator, c *cli.Context) (answer, error) {
+		_, err := o.Expire(ctx, c.Args().First())
+		return answer{table: func(io.Writer) error { return nil }}, err
+	})
+	for end := time.Now().Add(leaseInsist); ; time.Sleep(leaseRetry) {
+		err := expire(c)
+		switch {
+		case err == nil, errors.Is(err, orchestrator.ErrNotFound):
+			return nil
+		case time.Now().After(end):
+			return err
+		}
+	}
+}

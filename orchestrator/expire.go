@@ -1,0 +1,96 @@
+package orchestrator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/domsnap/domsnap/orchestrator/lease"
+	"github.com/domsnap/domsnap/xmlspec"
+)
+
+func leaseOf(s *xmlspec.LineageSnapshot) lease.Lease {
+	l := lease.Lease{Holder: lease.Holder(s.Holder)}
+	if s.Until != 0 {
+		l.Until = time.Unix(s.Until, 0).UTC()
+	}
+	return l
+}
+
+// Expire deletes the temporary snapshots of a domain whose lease is over, the youngest first.
+func (o *Orchestrator) Expire(ctx context.Context, domain string) (_ *DeleteResult, err error) {
+	op, err := o.look(ctx, domain)
+	if err != nil {
+		return nil, err
+	}
+	if len(op.expired()) == 0 {
+		return &op.deletion().result, nil
+	}
+	if op, err = o.begin(ctx, domain); err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, op.end()) }()
+	d := op.deletion()
+	for _, id := range op.expired() {
+		if err := d.one(ctx, id, false); err != nil {
+			return nil, err
+		}
+	}
+	return &d.result, d.retryPending(ctx)
+}
+
+// expired are the ids of the snapshots whose lease is over, the youngest first.
+func (op *operation) expired() []string {
+	var ids []string
+	for n := len(op.lineage.Snapshots) - 1; n >= 0; n-- {
+		if s := &op.lineage.Snapshots[n]; s.State == "" && leaseOf(s).Over(op.Now()) {
+			ids = append(ids, s.ID)
+		}
+	}
+	return ids
+}
+
+// sweep is Expire for one domain, or for all when the name is empty. It leaves alone who is at work, or has to be recovered.
+func (o *Orchestrator) sweep(ctx context.Context, domain string) ([]Recovered, error) {
+	names, err := o.toCheck(ctx, domain)
+	if err != nil {
+		return nil, err
+	}
+	var list []Recovered
+	var errs []error
+	for _, name := range names {
+		result, err := o.Expire(ctx, name)
+		if err != nil && !errors.Is(err, ErrBusy) && !errors.Is(err, ErrUnfinished) && !errors.Is(err, ErrNotFound) {
+			errs = append(errs, fmt.Errorf("end the leases of %s: %w", name, err))
+		}
+		if err != nil || len(result.Deleted) == 0 {
+			continue
+		}
+		r := Recovered{Domain: name}
+		for _, gone := range result.Deleted {
+			r.Did = append(r.Did, "deleted "+gone+", which was temporary")
+		}
+		list = append(list, r)
+	}
+	return list, errors.Join(errs...)
+}
+
+// planSweep leaves what cannot be looked at to those who say so.
+func (o *Orchestrator) planSweep(ctx context.Context, domain string) ([]PlannedStep, error) {
+	names, err := o.toCheck(ctx, domain)
+	if err != nil {
+		return nil, err
+	}
+	var steps []PlannedStep
+	for _, name := range names {
+		op, err := o.look(ctx, name)
+		if err != nil {
+			continue
+		}
+		for _, id := range op.expired() {
+			steps = append(steps, PlannedStep{Step: fmt.Sprintf("%s: delete %s, which was temporary", op.desc.Name, op.byID(id).Name)})
+		}
+	}
+	return steps, nil
+}
