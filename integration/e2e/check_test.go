@@ -51,9 +51,10 @@ func TestCheckFindsWhatWentBehindOurBack(t *testing.T) {
 		case "rbd":
 			tool(t, "rbd", "snap", "rm", d.Ref)
 		case "btrfs":
-			tool(t, "btrfs", "subvolume", "delete", filepath.Dir(d.Ref))
+			tool(t, "btrfs", "subvolume", "delete", d.Ref)
 		case "qemu":
-			check(t, os.Remove(d.Source))
+			check(t, os.Rename(d.Source, d.Source+".away"))
+			defer func() { x.bringBack(d.Source) }()
 		}
 	}
 	x.wantFindings("missing vdb", "missing vdc", "missing vdd", "missing vde", "unreadable vda")
@@ -62,6 +63,14 @@ func TestCheckFindsWhatWentBehindOurBack(t *testing.T) {
 		var r orchestrator.RevertResult
 		x.p.must(&r, "disk-revert", x.Name(), target, "base", "--no-safety")
 	}
+}
+
+// bringBack ends the test: with the disk's image there again, everything can be deleted.
+func (x *torturer) bringBack(image string) {
+	x.t.Helper()
+	check(x.t, os.Rename(image+".away", image))
+	x.deleteEverything()
+	x.wantFindings()
 }
 
 // TestRepairAfterVirshDefine: a definition without our metadata, and one of yesterday.
