@@ -110,8 +110,8 @@ type inspection struct {
 	// copy is the host's, nil for none; restored says that the lineage is from there.
 	copy     *shelf.Copy
 	restored bool
-	// misplaced is where disks were that are not there now.
-	misplaced []shelf.Source
+	// movable is where misplaced disks were, and can go back to.
+	movable []shelf.Source
 }
 
 func (o *Orchestrator) inspect(ctx context.Context, name string) (_ *inspection, err error) {
@@ -122,11 +122,11 @@ func (o *Orchestrator) inspect(ctx context.Context, name string) (_ *inspection,
 	defer func() { err = errors.Join(err, op.end()) }()
 	i := &inspection{operation: op}
 	intent := i.findUnfinished()
+	i.findCopy()
 	if intent == nil {
 		i.findFrozen(ctx)
+		i.findMisplaced()
 	}
-	i.findCopy()
-	i.findMisplaced()
 	for _, id := range i.expired() {
 		i.add(Finding{Kind: FoundExpired, Snapshot: i.byID(id).Name, What: "the lease of " + i.byID(id).Name + " is over",
 			Fix: "domsnap recover " + i.desc.Name})

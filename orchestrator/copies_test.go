@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/domsnap/domsnap/methods"
+	"github.com/domsnap/domsnap/methods/memory"
 	"github.com/domsnap/domsnap/orchestrator"
 	"github.com/domsnap/domsnap/orchestrator/shelf"
 	"github.com/domsnap/domsnap/xmlspec"
@@ -97,6 +98,22 @@ func TestRepairOfADomainThatCameFromABackupOfItsXML(t *testing.T) {
 	}
 }
 
+func TestNothingIsBuiltOnAMisplacedDisk(t *testing.T) {
+	r := newRig(t, func(r *rig) methods.Method { return inImages{moving(r)} }).off()
+	disks := slices.Clone(r.domain.disks)
+	r.takeBy("one", "moving")
+	moved := r.domain.disks[0].file
+	r.define(func(d *fakeDomain) { d.disks[0] = disks[0] })
+	_, err := r.Create(t.Context(), orchestrator.CreateOptions{Domain: "web1"})
+	wantError(t, err, orchestrator.ErrRefused)
+	_, err = r.Revert(t.Context(), revertTo("one"))
+	wantError(t, err, orchestrator.ErrRefused)
+	_, err = r.Delete(t.Context(), orchestrator.DeleteOptions{Domain: "web1", Snapshot: "one"})
+	wantError(t, err, orchestrator.ErrRefused)
+	r.repair("web1: disk vda is on " + moved + " again")
+	r.takeBy("two", "moving")
+}
+
 func (r *rig) shelf() shelf.Shelf { return shelf.Shelf{Dir: filepath.Join(r.dir, "domains")} }
 
 func (r *rig) copy() *shelf.Copy {
@@ -139,6 +156,20 @@ func TestRepairOfTheCopy(t *testing.T) {
 			}
 			r.repair("web1: the copy of the metadata is written again")
 		})
+	}
+}
+
+func TestRecoverGoesOnFromTheLatestLineage(t *testing.T) {
+	r := twoSnapshots(t)
+	r.store.Fail(memory.MidRevert, "vdb", errPlanned)
+	_, err := r.Revert(t.Context(), revertTo("one"))
+	wantError(t, err, orchestrator.ErrUnfinished)
+	r.store.Fail(memory.MidRevert, "vdb", nil)
+	r.define(func(d *fakeDomain) { d.metadata = "" })
+	r.recover()
+	r.wantFound()
+	if s, err := r.Current(t.Context(), "web1"); err != nil || s.Name != "one" {
+		t.Errorf("current is %+v, %v", s, err)
 	}
 }
 

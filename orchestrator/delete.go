@@ -128,6 +128,9 @@ func (d *deletion) one(ctx context.Context, id string, metadataOnly bool) error 
 		d.result.Deleted = append(d.result.Deleted, name)
 		return d.commit(ctx)
 	}
+	if err := d.checkPlaced(); err != nil {
+		return err
+	}
 	drops, err := d.planDrops(ctx, s)
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base32"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -78,7 +79,7 @@ func (o *Orchestrator) PlanCreate(ctx context.Context, opts CreateOptions) (*Pla
 }
 
 func (op *operation) planCreate(ctx context.Context, opts CreateOptions) (*Plan, error) {
-	if err := op.checkNotSaved(); err != nil {
+	if err := errors.Join(op.checkNotSaved(), op.checkPlaced()); err != nil {
 		return nil, err
 	}
 	p, err := op.newPlan(opts)

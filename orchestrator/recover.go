@@ -65,6 +65,9 @@ func (o *Orchestrator) recoverOne(ctx context.Context, name string) (_ *Recovere
 	if err != nil || intent == nil {
 		return nil, err
 	}
+	if err := op.bringBack(ctx); err != nil {
+		return nil, op.left(err)
+	}
 	did, err := op.redo(ctx, intent)
 	if err != nil {
 		return nil, op.left(err)

@@ -107,6 +107,27 @@ func TestRepairAfterVirshDefine(t *testing.T) {
 	x.deleteEverything()
 }
 
+// TestRepairLeavesAnImageAloneThatWasWrittenTo: what was built on it is no disk any more, and it is not for us to choose.
+func TestRepairLeavesAnImageAloneThatWasWrittenTo(t *testing.T) {
+	x := newTorturer(t, blank(lab.QcowFile))
+	x.begin()
+	yesterday := filepath.Join(t.TempDir(), "domain.xml")
+	check(t, os.WriteFile(yesterday, []byte(tool(t, "virsh", "dumpxml", "--inactive", x.Name())), 0o600))
+	x.create("today")
+	tool(t, "virsh", "define", yesterday)
+	x.scribble(3)
+	blocks := x.blocks()
+	for _, options := range [][]string{{"--repair"}, nil} {
+		if got := x.findings(options...); !slices.Equal(got, []string{"misplaced vda", "missing vda"}) {
+			t.Errorf("check %q found %q", options, got)
+		}
+	}
+	x.p.fails(6, "snapshot-delete", x.Name(), "today")
+	if now := x.blocks(); now != blocks {
+		t.Errorf("the disks are at\n%s\nwant\n%s", now, blocks)
+	}
+}
+
 // withoutMetadata is a definition as another tool would write it.
 func withoutMetadata(document string) string {
 	return regexp.MustCompile(`(?s)<metadata>.*</metadata>`).ReplaceAllString(document, "")

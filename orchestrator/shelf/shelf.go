@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"time"
 
 	"github.com/domsnap/domsnap/orchestrator/durable"
 )
 
 // Copy is what libvirt had when the lineage was last written.
 type Copy struct {
+	Written time.Time `json:"written"`
 	// Lineage is the lineage as it was written.
 	Lineage string `json:"lineage"`
 	// Sources are where the disks were.

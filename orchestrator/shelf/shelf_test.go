@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -16,7 +17,7 @@ func TestPutGet(t *testing.T) {
 		t.Fatalf("of nothing: %v, %v", c, err)
 	}
 	for _, want := range []shelf.Copy{
-		{Lineage: "<lineage/>", Sources: []shelf.Source{{Target: "vda", Source: "/a", Format: "raw"}}},
+		{Written: time.Date(2026, 11, 20, 3, 0, 0, 0, time.UTC), Lineage: "<lineage/>", Sources: []shelf.Source{{Target: "vda", Source: "/a", Format: "raw"}}},
 		{Lineage: "<lineage rev='2'/>"},
 	} {
 		if err := s.Put("u", want); err != nil {

@@ -1,0 +1,75 @@
+package orchestrator
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/domsnap/domsnap/orchestrator/shelf"
+)
+
+// misplaced is a disk that is on the image of a snapshot: a definition of before that snapshot has put it there, and what the
+// domain writes changes the snapshot.
+type misplaced struct{ target, image, snapshot string }
+
+func (op *operation) misplaced() []misplaced {
+	var all []misplaced
+	for n := range op.lineage.Snapshots {
+		s := &op.lineage.Snapshots[n]
+		for _, ref := range op.refs(s) {
+			d, ok := op.desc.Disk(ref.Disk.Target)
+			if ok && ref.Active != "" && toSource(d.Source).String() == ref.Name {
+				all = append(all, misplaced{d.Target, ref.Name, s.Name})
+			}
+		}
+	}
+	return all
+}
+
+// checkPlaced refuses to build anything on a disk that is misplaced, and to take away what may be its present.
+func (op *operation) checkPlaced() error {
+	all := op.misplaced()
+	if len(all) == 0 {
+		return nil
+	}
+	m := all[0]
+	return refuse("see: domsnap check "+op.desc.Name, "disk %s is on %s, the image of snapshot %s", m.target, m.image, m.snapshot)
+}
+
+// findMisplaced looks for disks that are misplaced, and says where they were when the lineage was written.
+func (i *inspection) findMisplaced() {
+	for _, m := range i.misplaced() {
+		f := Finding{
+			Kind: FoundMisplaced, Snapshot: m.snapshot,
+			What: fmt.Sprintf("%s is on %s, the image of snapshot %s, which would not survive a start", m.target, m.image, m.snapshot),
+			Fix:  "find the disk's present image, and point the domain at it: virsh edit " + i.desc.Name,
+		}
+		was, ok := i.was(m.target)
+		switch {
+		case !ok || was.Source == m.image:
+		case i.writtenSince(m.image):
+			f.What += "; it was on " + was.Source + ", and this image has been written to since"
+			f.Fix = fmt.Sprintf("what was built on it is damaged: point the domain at %s again (virsh edit %s) and revert to an older snapshot, "+
+				"or keep the image as the present: domsnap snapshot-delete --metadata %s %s", was.Source, i.desc.Name, i.desc.Name, m.snapshot)
+		default:
+			f.What += "; it was on " + was.Source
+			f.Fix = "domsnap check --repair " + i.desc.Name
+			i.movable = append(i.movable, was)
+		}
+		i.add(f)
+	}
+}
+
+// writtenSince says whether the file has been changed after the lineage was written. An image that was, is no base any more
+// for what was built on it.
+func (i *inspection) writtenSince(file string) bool {
+	info, err := os.Stat(file)
+	return err == nil && info.ModTime().After(i.copy.Written)
+}
+
+// was is where the disk was when the lineage was written.
+func (i *inspection) was(target string) (shelf.Source, bool) {
+	if i.copy == nil {
+		return shelf.Source{}, false
+	}
+	return i.copy.Source(target)
+}

@@ -1,0 +1,96 @@
+package orchestrator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// Repair does what Check finds that can be done without a loss: it writes the lineage again from the host's copy, or the
+// copy from the lineage, and puts disks back that a definition has put onto the image of a snapshot. Then it checks anew.
+// Unfinished work comes first: that is ErrUnfinished.
+func (o *Orchestrator) Repair(ctx context.Context, domain string) (*CheckResult, error) {
+	names, err := o.toCheck(ctx, domain)
+	if err != nil {
+		return nil, err
+	}
+	var did []string
+	var errs []error
+	for _, name := range names {
+		more, err := o.repairOne(ctx, name)
+		if err != nil {
+			// One domain that cannot be helped now is no reason to leave the others.
+			errs = append(errs, fmt.Errorf("repair %s: %w", name, err))
+		}
+		did = append(did, more...)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	result, err := o.Check(ctx, domain)
+	if err != nil {
+		return nil, err
+	}
+	result.Repaired = nonNil(did)
+	return result, nil
+}
+
+func (o *Orchestrator) repairOne(ctx context.Context, name string) (did []string, err error) {
+	op, err := o.take(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, op.end()) }()
+	if intent, err := o.pending(op.desc.UUID); err != nil || intent != nil {
+		return nil, op.unfinished(err)
+	}
+	i := &inspection{operation: op}
+	i.findCopy()
+	i.findMisplaced()
+	if did, err = i.moveBack(ctx); err != nil {
+		return did, err
+	}
+	stale := slices.ContainsFunc(i.found, func(f Finding) bool { return f.Kind == FoundCopy || f.Kind == FoundLineage })
+	if !stale {
+		return did, nil
+	}
+	if err := i.commit(ctx); err != nil {
+		return did, err
+	}
+	return append(did, i.desc.Name+": "+i.repairedLineage()), i.keepPlaces(ctx)
+}
+
+// moveBack points the disks at where they were.
+func (i *inspection) moveBack(ctx context.Context) (did []string, err error) {
+	if len(i.movable) > 0 && i.desc.Active() {
+		return nil, refuse("shut it down first", "domain %s writes to the image of a snapshot", i.desc.Name)
+	}
+	for _, was := range i.movable {
+		if err := i.domain.SetSource(ctx, was.Target, was.Source, was.Format); err != nil {
+			return did, err
+		}
+		did = append(did, fmt.Sprintf("%s: disk %s is on %s again", i.desc.Name, was.Target, was.Source))
+	}
+	return did, nil
+}
+
+// keepPlaces: where a disk stays misplaced, where it was before is not to be forgotten.
+func (i *inspection) keepPlaces(ctx context.Context) error {
+	if err := i.refresh(ctx); err != nil || i.copy == nil || len(i.misplaced()) == 0 {
+		return err
+	}
+	text, err := i.lineage.Marshal()
+	if err != nil {
+		return err
+	}
+	i.copy.Lineage = text
+	return i.shelf.Put(i.desc.UUID, *i.copy)
+}
+
+func (i *inspection) repairedLineage() string {
+	if i.restored {
+		return fmt.Sprintf("the metadata names %d snapshots again", len(i.lineage.Snapshots))
+	}
+	return "the copy of the metadata is written again"
+}
