@@ -152,11 +152,24 @@ type DropRequest struct {
 	Disk Disk
 	// Others are the disk's other snapshots by the same method.
 	Others []Ref
-	// Abandoned says that nobody saw the end of its Take, if that was begun at all: whoever waited for it has died or given
-	// up. When Drop returns, the snapshot does not come any more either.
-	Abandoned bool
-	Progress  Progress
+	// Stage is how far the snapshot had come.
+	Stage    Stage
+	Progress Progress
 }
+
+// Stage is how far a snapshot had come that is to be dropped.
+type Stage int
+
+// The stages.
+const (
+	// Recorded: it was taken, and the lineage has it.
+	Recorded Stage = iota
+	// Readied: it is not recorded, and its Take was not begun.
+	Readied
+	// Abandoned: it is not recorded, and nobody saw the end of its Take, if that was begun at all: whoever waited for it has
+	// died or given up. When Drop returns, it does not come any more either.
+	Abandoned
+)
 
 // Progress is told how far a long act is, in bytes. It may be nil.
 type Progress func(done, total int64)

@@ -110,7 +110,8 @@ type inspection struct {
 	// copy is the host's, nil for none; restored says that the lineage is from there.
 	copy     *shelf.Copy
 	restored bool
-	// movable is where misplaced disks were, and can go back to.
+	// off are the images that misplaced disks are on; movable is where disks were, and can go back to.
+	off     []string
 	movable []shelf.Source
 }
 
@@ -125,7 +126,7 @@ func (o *Orchestrator) inspect(ctx context.Context, name string) (_ *inspection,
 	i.findCopy()
 	if intent == nil {
 		i.findFrozen(ctx)
-		i.findMisplaced()
+		i.findMisplaced(ctx)
 	}
 	for _, id := range i.expired() {
 		i.add(Finding{Kind: FoundExpired, Snapshot: i.byID(id).Name, What: "the lease of " + i.byID(id).Name + " is over",
@@ -134,7 +135,8 @@ func (o *Orchestrator) inspect(ctx context.Context, name string) (_ *inspection,
 	for n := range op.lineage.Snapshots {
 		i.findLost(ctx, &op.lineage.Snapshots[n])
 	}
-	return i, i.findOnDisks(ctx, intent)
+	i.findOnDisks(ctx, intent)
+	return i, nil
 }
 
 func (i *inspection) add(f Finding) {
@@ -168,6 +170,9 @@ func (i *inspection) findFrozen(ctx context.Context) {
 // findLost asks the storages for each disk of a snapshot.
 func (i *inspection) findLost(ctx context.Context, s *xmlspec.LineageSnapshot) {
 	for _, ref := range i.refs(s) {
+		if slices.Contains(i.off, ref.Name) {
+			continue // a misplaced disk has said so
+		}
 		f := Finding{Snapshot: s.Name, Fix: fmt.Sprintf("domsnap snapshot-delete %s %s: nobody can revert to it any more", i.desc.Name, s.Name)}
 		err := i.statOf(ctx, ref)
 		switch {
@@ -195,16 +200,17 @@ func (i *inspection) statOf(ctx context.Context, ref methods.Ref) error {
 }
 
 // findOnDisks asks, disk by disk, all methods that could have made a snapshot of it.
-func (i *inspection) findOnDisks(ctx context.Context, intent *journal.Intent) error {
+func (i *inspection) findOnDisks(ctx context.Context, intent *journal.Intent) {
+	known := i.known(ctx, intent)
 	for _, d := range i.desc.Disks {
 		if leftOut(d) != "" {
 			continue
 		}
 		disk, err := i.disk(ctx, d)
 		if err != nil {
-			return err
+			i.add(Finding{Kind: FoundUnreadable, What: err.Error(), Fix: hintOf(err)})
+			continue
 		}
-		known := i.known(disk, intent)
 		for _, m := range i.Methods {
 			if methods.ClaimDisk(ctx, m, disk).Rank == 0 && !i.recorded(m, disk.Target) {
 				continue
@@ -213,7 +219,6 @@ func (i *inspection) findOnDisks(ctx context.Context, intent *journal.Intent) er
 			i.findTrouble(ctx, m, disk)
 		}
 	}
-	return nil
 }
 
 // findTrouble leaves what cannot be looked at to the others, who say so.
@@ -225,7 +230,7 @@ func (i *inspection) findTrouble(ctx context.Context, m methods.Method, disk met
 }
 
 // findOrphans compares what the storage has of a disk with what is known.
-func (i *inspection) findOrphans(ctx context.Context, m methods.Method, disk methods.Disk, known []string) {
+func (i *inspection) findOrphans(ctx context.Context, m methods.Method, disk methods.Disk, known string) {
 	by := m.Traits().Name
 	names, err := methods.List(ctx, m, disk)
 	switch {
@@ -235,7 +240,7 @@ func (i *inspection) findOrphans(ctx context.Context, m methods.Method, disk met
 		i.add(Finding{Kind: FoundUnreadable, What: fmt.Sprintf("%s by %s: %v", disk.Target, by, err), Fix: hintOf(err)})
 	}
 	for _, name := range names {
-		if slices.Contains(known, name) || strings.Contains(disk.Source.String(), name) {
+		if strings.Contains(known, name) {
 			continue
 		}
 		i.add(Finding{
@@ -245,23 +250,30 @@ func (i *inspection) findOrphans(ctx context.Context, m methods.Method, disk met
 	}
 }
 
-// known are the names that objects of the disk may have.
-func (i *inspection) known(disk methods.Disk, intent *journal.Intent) []string {
-	var known []string
-	add := func(refs []methods.Ref) {
-		for _, ref := range refs {
-			if name, err := methods.ObjectName(ref.Snapshot, disk.Target); err == nil {
-				known = append(known, name)
-			}
-		}
-	}
+// known is everything that has a name in the records, or is a disk or below one: methods use the names of what they have
+// made again for what comes after it.
+func (i *inspection) known(ctx context.Context, intent *journal.Intent) string {
+	var refs []methods.Ref
 	for n := range i.lineage.Snapshots {
-		add(i.refs(&i.lineage.Snapshots[n]))
+		refs = append(refs, i.refs(&i.lineage.Snapshots[n])...)
 	}
 	if intent != nil {
-		add(slices.Concat(intent.Refs, intent.Kept))
+		refs = slices.Concat(refs, intent.Refs, intent.Kept, intent.Renamed)
 	}
-	return known
+	var known []string
+	for _, ref := range refs {
+		known = append(known, ref.Name, ref.Active)
+		if name, err := methods.ObjectName(ref.Snapshot, ref.Disk.Target); err == nil {
+			known = append(known, name)
+		}
+	}
+	for _, source := range i.sources(ctx, i.desc) {
+		known = append(known, source)
+	}
+	for _, d := range i.desc.Disks {
+		known = append(known, d.Chain...)
+	}
+	return strings.Join(known, "\n")
 }
 
 // recorded says that a snapshot has the disk by the method.

@@ -2,14 +2,19 @@ package orchestrator
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/domsnap/domsnap/orchestrator/shelf"
 	"github.com/domsnap/domsnap/xmlspec"
 )
 
-// shelve keeps the host's copy of the lineage, and of where the disks are now.
+// shelve keeps the host's copy of the lineage, and of where the disks are now. Of a disk that is misplaced it keeps where it
+// was before.
 func (op *operation) shelve(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
+	defer cancel()
 	desc, err := op.domain.Describe(ctx)
 	if err != nil {
 		return err
@@ -19,10 +24,29 @@ func (op *operation) shelve(ctx context.Context) error {
 		return err
 	}
 	c := shelf.Copy{Written: op.Now(), Lineage: text}
+	at := op.sources(ctx, desc)
 	for _, d := range desc.Disks {
-		c.Sources = append(c.Sources, shelf.Source{Target: d.Target, Source: toSource(d.Source).String(), Format: d.Format})
+		c.Sources = append(c.Sources, shelf.Source{Target: d.Target, Source: at[d.Target], Format: d.Format})
+	}
+	if all := op.misplacedAt(at); len(all) > 0 {
+		op.keepPlaces(&c, all)
 	}
 	return op.shelf.Put(op.desc.UUID, c)
+}
+
+// keepPlaces takes from the last copy where the misplaced disks were, and when that was written.
+func (op *operation) keepPlaces(c *shelf.Copy, all []misplaced) {
+	last, _, err := op.shelved()
+	if err != nil || last == nil {
+		return
+	}
+	c.Written = last.Written
+	for n, now := range c.Sources {
+		was, ok := last.Source(now.Target)
+		if ok && slices.ContainsFunc(all, func(m misplaced) bool { return m.target == now.Target }) {
+			c.Sources[n] = was
+		}
+	}
 }
 
 // shelved is the host's copy, and the lineage in it; nil when there is none.
@@ -32,33 +56,41 @@ func (op *operation) shelved() (*shelf.Copy, *xmlspec.Lineage, error) {
 		return nil, nil, err
 	}
 	l, err := xmlspec.ParseLineage(c.Lineage)
-	return c, l, err
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w: %w", shelf.ErrDamaged, err)
+	}
+	return c, l, nil
 }
 
-// later is the lineage of the host's copy where libvirt has an older one, else nil. A copy that cannot be read has nothing
-// to say.
-func (op *operation) later() *xmlspec.Lineage {
+// later is the lineage of the host's copy where libvirt has an older one, else nil. A copy that is damaged has nothing to
+// say; one that cannot be read may have.
+func (op *operation) later() (*xmlspec.Lineage, error) {
 	_, l, err := op.shelved()
-	if err != nil || l == nil || l.Rev <= op.lineage.Rev {
-		return nil
+	if errors.Is(err, shelf.ErrDamaged) {
+		return nil, nil
 	}
-	return l
+	if err != nil || l == nil || l.Rev <= op.lineage.Rev {
+		return nil, err
+	}
+	return l, nil
 }
 
 // checkLatest refuses to go on from a lineage that is not the latest: what the host's copy says besides would be lost.
 func (op *operation) checkLatest() error {
-	if op.later() == nil {
-		return nil
+	l, err := op.later()
+	if err != nil || l == nil {
+		return err
 	}
-	return refuse("look with: domsnap check "+op.desc.Name+", and bring it back with: domsnap check --repair "+op.desc.Name,
+	return refuse("look with: domsnap check "+op.desc.Name+", and bring it back with: domsnap check --repair "+op.desc.Name+
+		"; if this is another domain by now, remove "+op.shelf.Path(op.desc.UUID),
 		"the metadata of domain %s is older than the copy of it on this host: it was defined without, or from a backup", op.desc.Name)
 }
 
 // bringBack writes the lineage of the host's copy where that is the later one.
 func (op *operation) bringBack(ctx context.Context) error {
-	l := op.later()
-	if l == nil {
-		return nil
+	l, err := op.later()
+	if err != nil || l == nil {
+		return err
 	}
 	op.lineage = l
 	return op.commit(ctx)
@@ -82,6 +114,7 @@ func (i *inspection) findCopy() {
 		i.lineage, i.restored = l, true
 	case l.Rev < i.lineage.Rev:
 		i.add(Finding{Kind: FoundCopy, What: "the copy of the domain's metadata on this host is older than that", Fix: fix})
+		return
 	}
 	i.copy = c
 }

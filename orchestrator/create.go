@@ -150,7 +150,7 @@ func (c *creation) dropAll(ctx context.Context, a *act) error {
 	for _, ref := range a.refs {
 		disk, err := c.present(ctx, ref.Disk.Target)
 		if err == nil {
-			err = a.method.Drop(ctx, methods.DropRequest{Ref: ref, Disk: disk, Others: c.others(ref), Abandoned: true})
+			err = a.method.Drop(ctx, methods.DropRequest{Ref: ref, Disk: disk, Others: c.others(ref), Stage: a.stage})
 		}
 		errs = append(errs, err)
 	}
@@ -180,7 +180,7 @@ func (c *creation) abandon(ctx context.Context) {
 func (c *creation) takeAll(ctx context.Context) error {
 	var first, last []step
 	for _, a := range c.acts {
-		s := step{name: "take " + a.label(), lock: a.refs[0].Lock, do: a.prepared.Take}
+		s := step{name: "take " + a.label(), lock: a.refs[0].Lock, do: a.take}
 		if a.place() > 0 {
 			last = append(last, s)
 		} else {

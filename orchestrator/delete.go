@@ -128,7 +128,7 @@ func (d *deletion) one(ctx context.Context, id string, metadataOnly bool) error 
 		d.result.Deleted = append(d.result.Deleted, name)
 		return d.commit(ctx)
 	}
-	if err := d.checkPlaced(); err != nil {
+	if err := d.checkPlaced(ctx); err != nil {
 		return err
 	}
 	drops, err := d.planDrops(ctx, s)
@@ -211,6 +211,9 @@ func (d *deletion) intent(s *xmlspec.LineageSnapshot, drops drops) journal.Inten
 
 // retryPending deletes what was waiting for what has just gone.
 func (d *deletion) retryPending(ctx context.Context) error {
+	if d.checkPlaced(ctx) != nil {
+		return nil // they wait on
+	}
 	for again := len(d.result.Deleted) > 0; again; {
 		again = false
 		for _, id := range d.lineage.InState(StatePendingDelete) {

@@ -51,7 +51,7 @@ func (op *operation) expired() []string {
 	return ids
 }
 
-// sweep is Expire for one domain, or for all when the name is empty. It leaves alone who is at work, or has to be recovered.
+// sweep is Expire for one domain, or for all when the name is empty. It leaves alone who is at work.
 func (o *Orchestrator) sweep(ctx context.Context, domain string) ([]Recovered, error) {
 	names, err := o.toCheck(ctx, domain)
 	if err != nil {
@@ -60,20 +60,35 @@ func (o *Orchestrator) sweep(ctx context.Context, domain string) ([]Recovered, e
 	var list []Recovered
 	var errs []error
 	for _, name := range names {
-		result, err := o.Expire(ctx, name)
-		if err != nil && !errors.Is(err, ErrBusy) && !errors.Is(err, ErrUnfinished) && !errors.Is(err, ErrNotFound) {
+		did, err := o.sweepOne(ctx, name)
+		if err != nil && !errors.Is(err, ErrBusy) && !errors.Is(err, ErrNotFound) {
 			errs = append(errs, fmt.Errorf("end the leases of %s: %w", name, err))
 		}
-		if err != nil || len(result.Deleted) == 0 {
-			continue
+		if did != nil {
+			list = append(list, *did)
 		}
-		r := Recovered{Domain: name}
-		for _, gone := range result.Deleted {
-			r.Did = append(r.Did, "deleted "+gone+", which was temporary")
-		}
-		list = append(list, r)
 	}
 	return list, errors.Join(errs...)
+}
+
+// sweepOne gives nil where there is nothing to do, or where recover has said that it could not go on.
+func (o *Orchestrator) sweepOne(ctx context.Context, name string) (*Recovered, error) {
+	op, err := o.look(ctx, name)
+	if err != nil || len(op.expired()) == 0 {
+		return nil, err
+	}
+	if intent, err := o.pending(op.desc.UUID); err != nil || intent != nil {
+		return nil, nil
+	}
+	result, err := o.Expire(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	r := &Recovered{Domain: op.desc.Name}
+	for _, gone := range result.Deleted {
+		r.Did = append(r.Did, "deleted "+gone+", whose lease was over or which waited for it")
+	}
+	return r, nil
 }
 
 // planSweep leaves what cannot be looked at to those who say so.
@@ -89,7 +104,7 @@ func (o *Orchestrator) planSweep(ctx context.Context, domain string) ([]PlannedS
 			continue
 		}
 		for _, id := range op.expired() {
-			steps = append(steps, PlannedStep{Step: fmt.Sprintf("%s: delete %s, which was temporary", op.desc.Name, op.byID(id).Name)})
+			steps = append(steps, PlannedStep{Step: fmt.Sprintf("%s: delete %s, whose lease is over", op.desc.Name, op.byID(id).Name)})
 		}
 	}
 	return steps, nil

@@ -54,14 +54,14 @@ func TestRecoverEndsLeasesThatNobodyKeeps(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff([]orchestrator.PlannedStep{{Step: "web1: delete lent, which was temporary"}}, steps); diff != "" {
+		if diff := cmp.Diff([]orchestrator.PlannedStep{{Step: "web1: delete lent, whose lease is over"}}, steps); diff != "" {
 			t.Errorf("planned: %s", diff)
 		}
 		did, err := r.Recover(t.Context(), domain)
 		if err != nil || len(did) != 1 {
 			t.Fatalf("recover did %+v, %v", did, err)
 		}
-		if diff := cmp.Diff([]string{"deleted lent, which was temporary"}, did[0].Did); diff != "" {
+		if diff := cmp.Diff([]string{"deleted lent, whose lease was over or which waited for it"}, did[0].Did); diff != "" {
 			t.Error(diff)
 		}
 		r.recover()

@@ -1,6 +1,7 @@
 package orchestrator
 
 import (
+	"context"
 	"fmt"
 	"os"
 
@@ -11,23 +12,37 @@ import (
 // domain writes changes the snapshot.
 type misplaced struct{ target, image, snapshot string }
 
-func (op *operation) misplaced() []misplaced {
+func (op *operation) misplaced(ctx context.Context) []misplaced {
+	return op.misplacedAt(op.sources(ctx, op.desc))
+}
+
+func (op *operation) misplacedAt(sources map[string]string) []misplaced {
 	var all []misplaced
 	for n := range op.lineage.Snapshots {
 		s := &op.lineage.Snapshots[n]
 		for _, ref := range op.refs(s) {
-			d, ok := op.desc.Disk(ref.Disk.Target)
-			if ok && ref.Active != "" && toSource(d.Source).String() == ref.Name {
-				all = append(all, misplaced{d.Target, ref.Name, s.Name})
+			if ref.Active != "" && sources[ref.Disk.Target] == ref.Name {
+				all = append(all, misplaced{ref.Disk.Target, ref.Name, s.Name})
 			}
 		}
 	}
 	return all
 }
 
+// sources are where the disks are, by target. A volume that cannot be found is nowhere.
+func (op *operation) sources(ctx context.Context, desc *Description) map[string]string {
+	at := make(map[string]string, len(desc.Disks))
+	for _, d := range desc.Disks {
+		if disk, err := op.disk(ctx, d); err == nil {
+			at[d.Target] = disk.Source.String()
+		}
+	}
+	return at
+}
+
 // checkPlaced refuses to build anything on a disk that is misplaced, and to take away what may be its present.
-func (op *operation) checkPlaced() error {
-	all := op.misplaced()
+func (op *operation) checkPlaced(ctx context.Context) error {
+	all := op.misplaced(ctx)
 	if len(all) == 0 {
 		return nil
 	}
@@ -36,8 +51,9 @@ func (op *operation) checkPlaced() error {
 }
 
 // findMisplaced looks for disks that are misplaced, and says where they were when the lineage was written.
-func (i *inspection) findMisplaced() {
-	for _, m := range i.misplaced() {
+func (i *inspection) findMisplaced(ctx context.Context) {
+	for _, m := range i.misplaced(ctx) {
+		i.off = append(i.off, m.image)
 		f := Finding{
 			Kind: FoundMisplaced, Snapshot: m.snapshot,
 			What: fmt.Sprintf("%s is on %s, the image of snapshot %s, which would not survive a start", m.target, m.image, m.snapshot),

@@ -38,7 +38,7 @@ type Domain interface {
 	Metadata(ctx context.Context) (string, error)
 	// SetMetadata writes the lineage to the live and the persistent definition, durably.
 	SetMetadata(ctx context.Context, text string) error
-	// SetSource points a disk of the persistent definition at another file.
+	// SetSource points a disk of the persistent definition at another file, which has to be there.
 	SetSource(ctx context.Context, target, file, format string) error
 	// CoveredDisks asks the agent on how many disks file systems are mounted.
 	CoveredDisks(ctx context.Context) (int, error)

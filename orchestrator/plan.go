@@ -79,7 +79,7 @@ func (o *Orchestrator) PlanCreate(ctx context.Context, opts CreateOptions) (*Pla
 }
 
 func (op *operation) planCreate(ctx context.Context, opts CreateOptions) (*Plan, error) {
-	if err := errors.Join(op.checkNotSaved(), op.checkPlaced()); err != nil {
+	if err := errors.Join(op.checkNotSaved(), op.checkPlaced(ctx)); err != nil {
 		return nil, err
 	}
 	p, err := op.newPlan(opts)
@@ -196,6 +196,13 @@ type act struct {
 	method   methods.Method
 	refs     []methods.Ref
 	prepared methods.Prepared
+	// stage is how far it has come, where that is to be undone.
+	stage methods.Stage
+}
+
+func (a *act) take(ctx context.Context) error {
+	a.stage = methods.Abandoned
+	return a.prepared.Take(ctx)
 }
 
 func (a *act) label() string {
@@ -215,7 +222,7 @@ func (p *Plan) acts() []*act {
 			g.refs = append(g.refs, d.ref)
 			continue
 		}
-		a := &act{method: d.method, refs: []methods.Ref{d.ref}}
+		a := &act{method: d.method, refs: []methods.Ref{d.ref}, stage: methods.Readied}
 		if d.method.Traits().Atomic {
 			groups[d.method] = a
 		}

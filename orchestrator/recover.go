@@ -149,7 +149,7 @@ func (op *operation) undoCreate(ctx context.Context, i *journal.Intent) ([]strin
 		if err != nil {
 			return did, err
 		}
-		one.req.Abandoned = true
+		one.req.Stage = methods.Abandoned
 		if err := one.method.Drop(ctx, one.req); err != nil {
 			return did, fmt.Errorf("undo disk %s: %w", ref.Disk.Target, err)
 		}

@@ -47,7 +47,7 @@ func (o *Orchestrator) repairOne(ctx context.Context, name string) (did []string
 	}
 	i := &inspection{operation: op}
 	i.findCopy()
-	i.findMisplaced()
+	i.findMisplaced(ctx)
 	if did, err = i.moveBack(ctx); err != nil {
 		return did, err
 	}
@@ -58,7 +58,7 @@ func (o *Orchestrator) repairOne(ctx context.Context, name string) (did []string
 	if err := i.commit(ctx); err != nil {
 		return did, err
 	}
-	return append(did, i.desc.Name+": "+i.repairedLineage()), i.keepPlaces(ctx)
+	return append(did, i.desc.Name+": "+i.repairedLineage()), nil
 }
 
 // moveBack points the disks at where they were.
@@ -73,19 +73,6 @@ func (i *inspection) moveBack(ctx context.Context) (did []string, err error) {
 		did = append(did, fmt.Sprintf("%s: disk %s is on %s again", i.desc.Name, was.Target, was.Source))
 	}
 	return did, nil
-}
-
-// keepPlaces: where a disk stays misplaced, where it was before is not to be forgotten.
-func (i *inspection) keepPlaces(ctx context.Context) error {
-	if err := i.refresh(ctx); err != nil || i.copy == nil || len(i.misplaced()) == 0 {
-		return err
-	}
-	text, err := i.lineage.Marshal()
-	if err != nil {
-		return err
-	}
-	i.copy.Lineage = text
-	return i.shelf.Put(i.desc.UUID, *i.copy)
 }
 
 func (i *inspection) repairedLineage() string {

@@ -129,7 +129,7 @@ func (r *reversion) plan(ctx context.Context) (err error) {
 	if r.to.State != "" {
 		return refuse("", "snapshot %q is %s", r.to.Name, r.to.State)
 	}
-	if err := errors.Join(r.checkNotSaved(), r.checkPlaced()); err != nil {
+	if err := errors.Join(r.checkNotSaved(), r.checkPlaced(ctx)); err != nil {
 		return err
 	}
 	r.before = r.desc.State

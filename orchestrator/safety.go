@@ -82,7 +82,7 @@ func (r *reversion) dropKept(ctx context.Context, d *revertingDisk) error {
 	if err != nil {
 		return err
 	}
-	return d.method.Drop(ctx, methods.DropRequest{Ref: *d.keep, Disk: disk, Others: r.others(*d.keep), Abandoned: true})
+	return d.method.Drop(ctx, methods.DropRequest{Ref: *d.keep, Disk: disk, Others: r.others(*d.keep), Stage: methods.Abandoned})
 }
 
 // completeSafety takes what is missing of the safety snapshot. A part that is there was taken before the disk was

@@ -73,7 +73,10 @@ func create(ctx context.Context, o *orchestrator.Orchestrator, c *cli.Context, o
 	}
 	s, err := o.Create(ctx, opts)
 	if err == nil && s.Temporary {
-		err = keepLease(c, s, opts.Lease)
+		if err := keepLease(c, s, opts.Lease); err != nil {
+			// It is there, and recover deletes it as well.
+			fmt.Fprintf(c.App.ErrWriter, "domsnap: %v\n", err)
+		}
 	}
 	return answer{s, func(w io.Writer) error {
 		_, err := fmt.Fprintf(w, "Domain snapshot %s created (%s)\n", s.Name, held(s.Consistency))

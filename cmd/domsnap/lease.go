@@ -14,13 +14,12 @@ import (
 
 	"github.com/domsnap/domsnap/orchestrator"
 	"github.com/domsnap/domsnap/orchestrator/lease"
-	"github.com/domsnap/domsnap/quiesce"
 )
 
 const (
 	// leaseVerb is the hidden command that this program runs itself with.
 	leaseVerb = "lease"
-	// leaseName is how it shows in ps and in the system's log.
+	// leaseName is how it shows in ps.
 	leaseName = "domsnap-lease"
 	// leasePoll is how often the end of a lease is looked for, leaseRetry how often a delete is tried that does not work.
 	leasePoll  = time.Second
@@ -39,9 +38,20 @@ func readLease(c *cli.Context) (l lease.Lease, err error) {
 	case c.IsSet("lease"):
 		l.Until = time.Now().Add(lasting)
 	case c.Bool("temporary"):
-		l.Holder, err = lease.HolderOf(os.Getppid())
+		l.Holder, err = callersLease()
 	}
 	return l, err
+}
+
+func callersLease() (lease.Holder, error) {
+	caller, err := lease.Caller()
+	if err != nil {
+		return "", fmt.Errorf("find who has called: %w", err)
+	}
+	if caller == 1 {
+		return "", usage("the process that has called does not end: give a --lease")
+	}
+	return lease.HolderOf(caller)
 }
 
 // keepLease starts this program again to delete the snapshot when its lease is over.
@@ -56,12 +66,9 @@ func keepLease(c *cli.Context, s *orchestrator.Snapshot, l lease.Lease) error {
 	}
 	cmd := exec.Command(self, "--"+optConnect, c.String(optConnect), "--"+optStateDir, c.String(optStateDir),
 		"--"+optEngineDir, c.String(optEngineDir), leaseVerb, "--", s.DomainUUID, until, string(l.Holder))
-	if scoped := quiesce.InScope(cmd, fmt.Sprintf("%s-%s-%s", leaseName, s.DomainUUID, s.ID)); scoped != nil && startAside(scoped) == nil {
-		return nil
-	}
 	cmd.Args[0] = leaseName
 	if err := startAside(cmd); err != nil {
-		return fmt.Errorf("snapshot %s is there; start what deletes it when its lease is over: %w", s.Name, err)
+		return fmt.Errorf("start what deletes snapshot %s when its lease is over: %w", s.Name, err)
 	}
 	return nil
 }
@@ -91,7 +98,6 @@ func (ui *ui) leaseCommand() *cli.Command {
 					return usage("read the end of the lease: %w", err)
 				}
 			}
-			ignoreSignals()
 			for !l.Over(time.Now()) {
 				time.Sleep(leasePoll)
 			}
@@ -102,8 +108,15 @@ func (ui *ui) leaseCommand() *cli.Command {
 
 // endLease tries until it has worked, or there is no such domain any more.
 func (ui *ui) endLease(c *cli.Context) error {
+	ignoreSignals()
+	recovers := false
 	expire := ui.storage(3, func(ctx context.Context, o *orchestrator.Orchestrator, c *cli.Context) (answer, error) {
-		_, err := o.Expire(ctx, c.Args().First())
+		var err error
+		if recovers {
+			_, err = o.Recover(ctx, c.Args().First())
+		} else {
+			_, err = o.Expire(ctx, c.Args().First())
+		}
 		return answer{table: func(io.Writer) error { return nil }}, err
 	})
 	for end := time.Now().Add(leaseInsist); ; time.Sleep(leaseRetry) {
@@ -114,5 +127,7 @@ func (ui *ui) endLease(c *cli.Context) error {
 		case time.Now().After(end):
 			return err
 		}
+		// A delete that was begun is finished by recover alone.
+		recovers = errors.Is(err, orchestrator.ErrUnfinished)
 	}
 }

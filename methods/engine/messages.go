@@ -141,7 +141,7 @@ func (p plannedRef) ref(engine string, req methods.PlanRequest) methods.Ref {
 }
 
 func toDrop(req methods.DropRequest) dropParams {
-	p := dropParams{Ref: req.Ref, Others: some(req.Others), Abandoned: req.Abandoned}
+	p := dropParams{Ref: req.Ref, Others: some(req.Others), Abandoned: req.Stage == methods.Abandoned}
 	if req.Disk != (methods.Disk{}) {
 		p.Disk = &req.Disk
 	}

@@ -99,7 +99,11 @@ func (s *subject) others(ref methods.Ref) []methods.Ref {
 }
 
 func (s *subject) dropRequest(ref methods.Ref) methods.DropRequest {
-	return methods.DropRequest{Ref: ref, Disk: s.disk, Others: s.others(ref)}
+	req := methods.DropRequest{Ref: ref, Disk: s.disk, Others: s.others(ref)}
+	if slices.ContainsFunc(s.tried, func(r methods.Ref) bool { return r.Snapshot == ref.Snapshot }) {
+		req.Stage = methods.Abandoned
+	}
+	return req
 }
 
 // drop removes a snapshot and records what that means for the others.

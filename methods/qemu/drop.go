@@ -109,6 +109,9 @@ func (m *Method) Drop(ctx context.Context, req methods.DropRequest) error {
 // have died before it noted down that the disk has moved.
 func (m *Method) dropUntaken(ctx context.Context, req methods.DropRequest) error {
 	overlay := req.Ref.Active
+	if err := notMisplaced(req); err != nil {
+		return err
+	}
 	if err := m.mayRemoveUntaken(ctx, req.Ref); err != nil {
 		return err
 	}
@@ -118,6 +121,23 @@ func (m *Method) dropUntaken(ctx context.Context, req methods.DropRequest) error
 		}
 	}
 	return errors.Join(remove(overlay), remove(mark(overlay)))
+}
+
+// notMisplaced: a disk that is on the image of a snapshot that was taken has come there by a merge that was begun, or else
+// somebody has defined it so, and the overlay may be its present.
+func notMisplaced(req methods.DropRequest) error {
+	if req.Stage != methods.Recorded {
+		return nil
+	}
+	_, err := os.Lstat(req.Ref.Active)
+	_, markErr := os.Lstat(mark(req.Ref.Active))
+	if errors.Is(err, fs.ErrNotExist) || markErr == nil {
+		return nil
+	}
+	return &methods.Blocked{
+		What: fmt.Sprintf("the disk is on %s, the image of the snapshot, and not on %s", req.Ref.Name, req.Ref.Active),
+		Hint: "see: domsnap check " + req.Disk.Domain.Name,
+	}
 }
 
 // merge moves the only child's content into the image. The child's file goes last, when nothing names it any more.

@@ -26,6 +26,9 @@ func (m *Method) List(ctx context.Context, d methods.Disk) ([]string, error) {
 	}
 	var found []string
 	for _, l := range chain {
+		if stem(l.Path) != stem(chain[0].Path) {
+			continue // a template, whose overlays are others' disks
+		}
 		names, err := objectsBeside(l.Path, d.Target)
 		if err != nil {
 			return nil, err
@@ -75,6 +78,6 @@ func (m *Method) Warn(ctx context.Context, d methods.Disk) ([]methods.Warning, e
 	}
 	return []methods.Warning{{
 		What: fmt.Sprintf("the chain of images below %s has %d layers, and at %d there are no more snapshots", d.Source.Path(), len(chain), maxChain),
-		Fix:  fmt.Sprintf("domsnap snapshot-prune %s", d.Domain.Name),
+		Fix:  fmt.Sprintf("domsnap snapshot-prune %s --keep-last %d", d.Domain.Name, maxChain/2),
 	}}, nil
 }

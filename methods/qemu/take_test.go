@@ -58,8 +58,13 @@ func TestTakeThatFailsLeavesTheDiskAndNoTrace(t *testing.T) {
 	if _, err := r.Stat(t.Context(), ref); !errors.Is(err, methods.ErrNotFound) {
 		t.Errorf("stat: %v", err)
 	}
+	req := methods.DropRequest{Ref: ref, Disk: r.disk("vda")}
+	if err := r.Drop(t.Context(), req); !errors.Is(err, methods.ErrBlocked) {
+		t.Errorf("drop of what may be the present of a disk that is on the image of a snapshot: %v", err)
+	}
+	req.Stage = methods.Abandoned
 	for range 2 {
-		if err := r.Drop(t.Context(), methods.DropRequest{Ref: ref, Disk: r.disk("vda")}); err != nil {
+		if err := r.Drop(t.Context(), req); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -147,7 +147,7 @@ func TestLabDropOfAnAbandonedSnapshotIsForGood(t *testing.T) {
 	time.Sleep(2 * time.Second)
 	must(t, asker.Kill())
 	time.AfterFunc(time.Second, func() { _ = holder.Signal(syscall.SIGCONT) })
-	must(t, b.method.Drop(t.Context(), methods.DropRequest{Ref: ref, Abandoned: true}))
+	must(t, b.method.Drop(t.Context(), methods.DropRequest{Ref: ref, Stage: methods.Abandoned}))
 	time.Sleep(3 * time.Second)
 	if _, err := b.method.Stat(t.Context(), ref); !errors.Is(err, methods.ErrNotFound) {
 		t.Errorf("stat: %v", err)

@@ -17,7 +17,7 @@ func (m *Method) Drop(ctx context.Context, req methods.DropRequest) error {
 	if err != nil {
 		return err
 	}
-	if req.Abandoned {
+	if req.Stage == methods.Abandoned {
 		if err := m.settleAbandoned(ctx, p); err != nil && !errors.Is(err, methods.ErrNotFound) {
 			return fmt.Errorf("wait for what may still become of %s: %w", p, err)
 		}

@@ -23,7 +23,7 @@ func TestDropOfAnAbandonedSnapshotOutlastsWhoMakesIt(t *testing.T) {
 	s := newStage(t)
 	ref := s.taken()
 	s.found.snaps, s.created, s.by.writing = nil, nil, true
-	wantError(t, s.method.Drop(t.Context(), methods.DropRequest{Ref: ref, Abandoned: true}), nil)
+	wantError(t, s.method.Drop(t.Context(), methods.DropRequest{Ref: ref, Stage: methods.Abandoned}), nil)
 	if len(s.created) != 1 || len(s.removed) != 1 {
 		t.Errorf("created %v, removed %v", s.created, s.removed)
 	}
@@ -40,7 +40,7 @@ func TestDropOfAnAbandonedSnapshotAsksNobodyWhoIsNotThere(t *testing.T) {
 			ref := s.taken()
 			s.created = nil
 			set(s)
-			wantError(t, s.method.Drop(t.Context(), methods.DropRequest{Ref: ref, Abandoned: true}), nil)
+			wantError(t, s.method.Drop(t.Context(), methods.DropRequest{Ref: ref, Stage: methods.Abandoned}), nil)
 			if len(s.created) > 0 {
 				t.Errorf("created %v", s.created)
 			}

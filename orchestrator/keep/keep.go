@@ -1,4 +1,4 @@
-// Package keep decides which of many points in time are kept, by the rules that restic and borg have.
+// Package keep decides which of many points in time are kept, by the rules that restic has: restic-forget(1).
 package keep
 
 import (
@@ -14,7 +14,8 @@ const Unlimited = -1
 type Rules struct {
 	// Last are the youngest.
 	Last int
-	// The others keep the youngest of each hour, day, ISO week, month and year, of so many of those in which there is one.
+	// The others keep the youngest of each hour, day, ISO week, month and year, of so many of those in which there is one; and
+	// the oldest of all, where there are fewer.
 	Hourly, Daily, Weekly, Monthly, Yearly int
 }
 
@@ -75,7 +76,8 @@ func (r Rules) Choose(points []time.Time) [][]string {
 	return because
 }
 
-// keeps goes through the points, the youngest first.
+// keeps goes through the points, the youngest first. While there are too few for the rule it keeps the oldest too, which has
+// to last until there are more.
 func (r rule) keeps(points []time.Time, youngest []int) []int {
 	var kept []int
 	last := ""
@@ -91,6 +93,9 @@ func (r rule) keeps(points []time.Time, youngest []int) []int {
 			last = period
 		}
 		kept = append(kept, i)
+	}
+	if oldest := len(youngest) - 1; r.period != nil && oldest >= 0 && len(kept) < r.count && !slices.Contains(kept, youngest[oldest]) {
+		kept = append(kept, youngest[oldest])
 	}
 	return kept
 }

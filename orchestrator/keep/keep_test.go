@@ -101,7 +101,7 @@ func TestChooseIsWhatCountingWouldGive(t *testing.T) {
 			if younger < rules.Last {
 				want = append(want, "last")
 			}
-			if bestOfDay && len(days) < rules.Daily {
+			if bestOfDay && len(days) < rules.Daily || oldest(points, i) && allDays(points) < rules.Daily {
 				want = append(want, "daily")
 			}
 			if diff := cmp.Diff(want, because); diff != "" {
@@ -121,5 +121,39 @@ func TestCheck(t *testing.T) {
 		if err := r.Check(); err != nil {
 			t.Errorf("%+v: %v", r, err)
 		}
+	}
+}
+
+func oldest(points []time.Time, i int) bool {
+	for _, other := range points {
+		if other.Before(points[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func allDays(points []time.Time) int {
+	days := map[string]bool{}
+	for _, p := range points {
+		days[p.Format(time.DateOnly)] = true
+	}
+	return len(days)
+}
+
+// TestOldestLastsUntilThereAreMore: of a month of nights two stay for the months.
+func TestOldestLastsUntilThereAreMore(t *testing.T) {
+	points := make([]time.Time, 31)
+	for i := range points {
+		points[i] = time.Date(2026, 10, 1+i, 3, 0, 0, 0, time.UTC)
+	}
+	var kept []int
+	for i, because := range (keep.Rules{Monthly: 12}).Choose(points) {
+		if len(because) > 0 {
+			kept = append(kept, i)
+		}
+	}
+	if diff := cmp.Diff([]int{0, 30}, kept); diff != "" {
+		t.Error(diff)
 	}
 }

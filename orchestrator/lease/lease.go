@@ -2,7 +2,9 @@
 package lease
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strconv"
 	"strings"
@@ -22,13 +24,14 @@ func (l Lease) Over(now time.Time) bool {
 	return !l.Until.IsZero() && !now.Before(l.Until) || l.Holder != "" && l.Holder.gone()
 }
 
-// Holder names a process, and no other that has its number later: BOOT/PID/START, of which the parts are the id of the
-// host's boot, the process id, and when the process was started, in ticks since the boot: proc(5).
+// Holder names a process, and no other that has its number later or elsewhere: HOST/NAMESPACE/BOOT/PID/START, of which the
+// parts are the host's machine-id(5), the namespace that the process id is in, the id of the host's boot, the process id,
+// and when the process was started, in ticks since the boot: proc(5).
 type Holder string
 
 // HolderOf names a process that lives.
 func HolderOf(pid int) (Holder, error) {
-	boot, err := bootID()
+	here, err := place()
 	if err != nil {
 		return "", fmt.Errorf("find the id of the boot: %w", err)
 	}
@@ -36,33 +39,41 @@ func HolderOf(pid int) (Holder, error) {
 	if err != nil {
 		return "", fmt.Errorf("find process %d: %w", pid, err)
 	}
-	return Holder(fmt.Sprintf("%s/%d/%s", boot, pid, start)), nil
+	return Holder(fmt.Sprintf("%s/%d/%s", strings.Join(here, "/"), pid, start)), nil
 }
 
-// gone is false where it cannot be told: something would be lost.
+// gone is false where it cannot be told, as of a process of another host: something would be lost.
 func (h Holder) gone() bool {
 	parts := strings.Split(string(h), "/")
-	if len(parts) != 3 {
+	here, err := place()
+	if err != nil || len(parts) != 5 || parts[0] != here[0] || parts[1] != here[1] {
 		return false
 	}
-	boot, err := bootID()
-	pid, pidErr := strconv.Atoi(parts[1])
-	if err != nil || pidErr != nil {
+	pid, err := strconv.Atoi(parts[3])
+	if err != nil {
 		return false
 	}
-	if boot != parts[0] {
+	if parts[2] != here[2] {
 		return true
 	}
 	start, err := started(pid)
-	return os.IsNotExist(err) || err == nil && start != parts[2]
+	return errors.Is(err, fs.ErrNotExist) || err == nil && start != parts[4]
 }
 
-func bootID() (string, error) {
-	text, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	return strings.TrimSpace(string(text)), err
+// place is where processes have the numbers that this one sees: the host, the namespace and the boot.
+func place() ([]string, error) {
+	// Not every host has one, and then they all have none.
+	host, _ := os.ReadFile("/etc/machine-id")
+	namespace, err := os.Readlink("/proc/self/ns/pid")
+	if err != nil {
+		return nil, err
+	}
+	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	return []string{strings.TrimSpace(string(host)), namespace, strings.TrimSpace(string(boot))}, err
 }
 
-// started is the 22nd field of the process's stat. The second is its name, which may have blanks and parentheses in it.
+// started is the 22nd field of the process's stat. The second is its name, which may have blanks and parentheses in it. One
+// that has ended, and that nobody has waited for, is not there.
 func started(pid int) (string, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -72,5 +83,37 @@ func started(pid int) (string, error) {
 	if len(fields) < 20 {
 		return "", fmt.Errorf("read the state of process %d: it has %d fields", pid, len(fields))
 	}
+	if fields[0] == "Z" {
+		return "", fs.ErrNotExist
+	}
 	return fields[19], nil
+}
+
+// Caller is the process that has called this one: the nearest that did not just change the user.
+func Caller() (int, error) {
+	pid := os.Getppid()
+	for {
+		name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+		if err != nil {
+			return 0, err
+		}
+		if changer := strings.TrimSpace(string(name)); changer != "sudo" && changer != "doas" && changer != "su" {
+			return pid, nil
+		}
+		if pid, err = parentOf(pid); err != nil {
+			return 0, err
+		}
+	}
+}
+
+func parentOf(pid int) (int, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, err
+	}
+	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+	if len(fields) < 2 {
+		return 0, fmt.Errorf("read the parent of process %d", pid)
+	}
+	return strconv.Atoi(fields[1])
 }

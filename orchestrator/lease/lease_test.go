@@ -3,6 +3,7 @@ package lease_test
 import (
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -41,6 +42,12 @@ func TestLeaseOfAProcess(t *testing.T) {
 		t.Error("it is over while the process lives")
 	}
 	_ = cmd.Process.Kill()
+	for end := time.Now().Add(5 * time.Second); !l.Over(time.Now()) && time.Now().Before(end); {
+		time.Sleep(10 * time.Millisecond) // until it is dead, and waited for by nobody
+	}
+	if !l.Over(time.Now()) {
+		t.Error("the process is dead and the lease is not over")
+	}
 	_ = cmd.Wait()
 	if !l.Over(time.Now()) {
 		t.Error("the process is gone and the lease is not over")
@@ -56,13 +63,20 @@ func TestHolderIsNoOtherProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	parts := strings.Split(string(own), "/")
+	but := func(n int, part string) string {
+		other := slices.Clone(parts)
+		other[n] = part
+		return strings.Join(other, "/")
+	}
 	for holder, over := range map[string]bool{
-		string(own):                                          false,
-		parts[0] + "/" + parts[1] + "/1":                     true, // another with the same number
-		"another-boot/" + parts[1] + "/" + parts[2]:          true,
-		parts[0] + "/x/" + parts[2]:                          false, // nobody can tell
-		"nonsense":                                           false,
-		parts[0] + "/" + parts[1] + "/" + parts[2] + "/more": false,
+		string(own):            false,
+		but(4, "1"):            true, // another with the same number
+		but(2, "another-boot"): true,
+		but(1, "pid:[1]"):      false, // nobody can tell
+		but(0, "another-host"): false,
+		but(3, "x"):            false,
+		"nonsense":             false,
+		string(own) + "/more":  false,
 	} {
 		if got := (lease.Lease{Holder: lease.Holder(holder)}).Over(time.Now()); got != over {
 			t.Errorf("%s: over is %t", holder, got)

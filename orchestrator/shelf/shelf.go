@@ -41,6 +41,9 @@ func (c *Copy) Source(target string) (Source, bool) {
 // Shelf is a directory of copies, one file for each domain.
 type Shelf struct{ Dir string }
 
+// ErrDamaged: the copy makes no sense. No crash does that; a disk or a person did.
+var ErrDamaged = errors.New("the copy of the lineage is damaged")
+
 // Put makes a copy durable, in place of the last.
 func (s Shelf) Put(uuid string, c Copy) error {
 	text, err := json.Marshal(c)
@@ -53,21 +56,24 @@ func (s Shelf) Put(uuid string, c Copy) error {
 	return nil
 }
 
-// Get reads a domain's copy; nil when there is none.
+// Get reads a domain's copy; nil when there is none. It fails with ErrDamaged.
 func (s Shelf) Get(uuid string) (*Copy, error) {
 	text, err := s.disk().ReadFile(nameOf(uuid))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	c := &Copy{}
-	if err == nil {
-		err = json.Unmarshal(text, c)
-	}
 	if err != nil {
-		return nil, fmt.Errorf("read the copy of the lineage %s: %w", filepath.Join(s.Dir, nameOf(uuid)), err)
+		return nil, fmt.Errorf("read the copy of the lineage: %w", err)
+	}
+	c := &Copy{}
+	if err := json.Unmarshal(text, c); err != nil {
+		return nil, fmt.Errorf("%w: read %s: %w", ErrDamaged, s.Path(uuid), err)
 	}
 	return c, nil
 }
+
+// Path is the file of a domain.
+func (s Shelf) Path(uuid string) string { return filepath.Join(s.Dir, nameOf(uuid)) }
 
 func (s Shelf) disk() durable.Disk { return durable.Disk{Dir: s.Dir} }
 

@@ -3,6 +3,7 @@ package virt
 import (
 	"context"
 	"fmt"
+	"os"
 	"sync"
 	"time"
 
@@ -177,6 +178,9 @@ func (d *Domain) impact() (libvirt.DomainModificationImpact, error) {
 
 // SetSource implements orchestrator.Domain.
 func (d *Domain) SetSource(ctx context.Context, target, file, format string) error {
+	if _, err := os.Stat(file); err != nil {
+		return fmt.Errorf("point disk %s to %s: %w", target, file, err)
+	}
 	return d.host.SetSource(ctx, d.uuid, target, qemu.Image{Path: file, Format: format})
 }
 
