@@ -57,7 +57,7 @@ type Finding struct {
 type CheckResult struct {
 	OK       bool      `json:"ok"`
 	Findings []Finding `json:"findings"`
-	// Unchecked says where nobody can find what belongs to no snapshot.
+	// Unchecked says what could not be looked at now, or never: where nobody can find what belongs to no snapshot.
 	Unchecked []string `json:"unchecked"`
 	// Repaired is what Repair did.
 	Repaired []string `json:"repaired,omitempty"`
@@ -73,10 +73,15 @@ func (o *Orchestrator) Check(ctx context.Context, domain string) (*CheckResult, 
 	result := &CheckResult{Findings: []Finding{}, Unchecked: []string{}}
 	for _, name := range names {
 		i, err := o.inspect(ctx, name)
-		if err != nil {
-			if domain != "" {
-				return nil, err
-			}
+		switch {
+		case err == nil:
+		case domain != "":
+			return nil, err
+		case errors.Is(err, ErrBusy):
+			i = &inspection{unchecked: []string{name + ": " + err.Error()}}
+		case errors.Is(err, ErrNotFound) && !errors.Is(err, ErrUnfinished):
+			continue // it was undefined meanwhile
+		default:
 			i = &inspection{found: []Finding{{Kind: FoundUnreadable, Domain: name, What: err.Error(), Fix: hintOf(err)}}}
 		}
 		result.Findings = append(result.Findings, i.found...)
@@ -86,12 +91,25 @@ func (o *Orchestrator) Check(ctx context.Context, domain string) (*CheckResult, 
 	return result, nil
 }
 
-// toCheck is the domain, or all that there are when the name is empty.
+// toCheck is the domain, or all that there are when the name is empty, and those that are gone and have left something.
 func (o *Orchestrator) toCheck(ctx context.Context, domain string) ([]string, error) {
-	if domain == "" {
-		return o.Hypervisor.Domains(ctx)
+	if domain != "" {
+		return []string{domain}, nil
 	}
-	return []string{domain}, nil
+	all, err := o.Hypervisor.Domains(ctx)
+	if err != nil {
+		return nil, err
+	}
+	unfinished, err := o.journal.Domains()
+	if err != nil {
+		return nil, err
+	}
+	for _, uuid := range unfinished {
+		if !slices.Contains(all, uuid) {
+			all = append(all, uuid)
+		}
+	}
+	return all, nil
 }
 
 func hintOf(err error) string {
@@ -111,22 +129,39 @@ type inspection struct {
 	copy     *shelf.Copy
 	restored bool
 	// off are the images that misplaced disks are on; movable is where disks were, and can go back to.
+	// inUse says that one of those is written to now.
 	off     []string
 	movable []shelf.Source
+	inUse   bool
 }
 
-func (o *Orchestrator) inspect(ctx context.Context, name string) (_ *inspection, err error) {
-	op, err := o.take(ctx, name)
+// inspect looks without the lock, so that it is in nobody's way, and at what it finds again with it: it may have been the
+// work of another operation.
+func (o *Orchestrator) inspect(ctx context.Context, name string) (*inspection, error) {
+	op, err := o.look(ctx, name)
 	if err != nil {
 		return nil, o.orGone(name, err)
 	}
-	defer func() { err = errors.Join(err, op.end()) }()
+	i, err := o.inspectIn(ctx, op)
+	if err == nil && len(i.found) == 0 {
+		return i, nil
+	}
+	if op, err = o.take(ctx, name); err != nil {
+		return nil, o.orGone(name, err)
+	}
+	i, err = o.inspectIn(ctx, op)
+	return i, errors.Join(err, op.end())
+}
+
+func (o *Orchestrator) inspectIn(ctx context.Context, op *operation) (*inspection, error) {
 	i := &inspection{operation: op}
 	intent := i.findUnfinished()
 	i.findCopy()
 	if intent == nil {
 		i.findFrozen(ctx)
-		i.findMisplaced(ctx)
+		if err := i.findMisplaced(ctx); err != nil {
+			return nil, err
+		}
 	}
 	for _, id := range i.expired() {
 		i.add(Finding{Kind: FoundExpired, Snapshot: i.byID(id).Name, What: "the lease of " + i.byID(id).Name + " is over",
@@ -267,7 +302,7 @@ func (i *inspection) known(ctx context.Context, intent *journal.Intent) string {
 			known = append(known, name)
 		}
 	}
-	for _, source := range i.sources(ctx, i.desc) {
+	for _, source := range i.sources(ctx, i.desc.Disks) {
 		known = append(known, source)
 	}
 	for _, d := range i.desc.Disks {

@@ -24,7 +24,7 @@ func (op *operation) shelve(ctx context.Context) error {
 		return err
 	}
 	c := shelf.Copy{Written: op.Now(), Lineage: text}
-	at := op.sources(ctx, desc)
+	at := op.sources(ctx, desc.Disks)
 	for _, d := range desc.Disks {
 		c.Sources = append(c.Sources, shelf.Source{Target: d.Target, Source: at[d.Target], Format: d.Format})
 	}

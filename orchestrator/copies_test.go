@@ -113,6 +113,21 @@ func TestNothingIsBuiltOnAMisplacedDisk(t *testing.T) {
 	r.takeBy("two", "moving")
 }
 
+// TestRepairBeforeTheNextStart: the guest runs on its own images, and is defined with those of yesterday.
+func TestRepairBeforeTheNextStart(t *testing.T) {
+	r := newRig(t, func(r *rig) methods.Method { return inImages{moving(r)} })
+	yesterday := slices.Clone(r.domain.disks)
+	r.takeBy("one", "moving")
+	r.define(func(d *fakeDomain) { d.defined = yesterday })
+	moved := r.domain.disks
+	_, err := r.Create(t.Context(), orchestrator.CreateOptions{Domain: "web1"})
+	wantError(t, err, orchestrator.ErrRefused)
+	r.repair("web1: disk vda is on "+moved[0].file+" again", "web1: disk vdb is on "+moved[1].file+" again")
+	if !slices.Equal(r.domain.defined, moved) {
+		t.Errorf("it is defined with %+v", r.domain.defined)
+	}
+}
+
 func (r *rig) shelf() shelf.Shelf { return shelf.Shelf{Dir: filepath.Join(r.dir, "domains")} }
 
 func (r *rig) copy() *shelf.Copy {

@@ -41,11 +41,13 @@ type fakeDomain struct {
 	*quiescetest.Guest
 	name, uuid string
 
-	mu         sync.Mutex
-	on         bool
-	transient  bool
-	saved      bool
-	disks      []fakeDisk
+	mu        sync.Mutex
+	on        bool
+	transient bool
+	saved     bool
+	disks     []fakeDisk
+	// defined are the disks of the definition where that is another one than what runs.
+	defined    []fakeDisk
 	metadata   string
 	uncovered  bool
 	writeFails func() error
@@ -110,6 +112,17 @@ func (d *fakeDomain) Describe(ctx context.Context) (*orchestrator.Description, e
 	return &orchestrator.Description{Domain: *parsed, State: d.state(), Persistent: !d.transient, Saved: d.saved}, nil
 }
 
+// Definition implements orchestrator.Domain.
+func (d *fakeDomain) Definition(context.Context) (*xmlspec.Domain, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.defined == nil {
+		return xmlspec.ParseDomain(d.xml())
+	}
+	other := fakeDomain{name: d.name, uuid: d.uuid, disks: d.defined}
+	return xmlspec.ParseDomain(other.xml())
+}
+
 func (d *fakeDomain) state() orchestrator.State {
 	if !d.on {
 		return orchestrator.Shutoff
@@ -143,9 +156,13 @@ func (d *fakeDomain) SetMetadata(ctx context.Context, text string) error {
 
 func (d *fakeDomain) SetSource(_ context.Context, target, file, _ string) error {
 	d.edit(func(d *fakeDomain) {
-		for i := range d.disks {
-			if d.disks[i].target == target {
-				d.disks[i].file = file
+		disks := d.disks
+		if d.defined != nil {
+			disks = d.defined
+		}
+		for i := range disks {
+			if disks[i].target == target {
+				disks[i].file = file
 			}
 		}
 	})

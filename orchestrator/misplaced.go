@@ -4,16 +4,37 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/domsnap/domsnap/orchestrator/shelf"
+	"github.com/domsnap/domsnap/xmlspec"
 )
 
 // misplaced is a disk that is on the image of a snapshot: a definition of before that snapshot has put it there, and what the
 // domain writes changes the snapshot.
-type misplaced struct{ target, image, snapshot string }
+type misplaced struct {
+	target, image, snapshot string
+	// next: it will be there after the next start.
+	next bool
+}
 
-func (op *operation) misplaced(ctx context.Context) []misplaced {
-	return op.misplacedAt(op.sources(ctx, op.desc))
+// misplaced looks at where the disks are, and at where they will be after the next start.
+func (op *operation) misplaced(ctx context.Context) ([]misplaced, error) {
+	all := op.misplacedAt(op.sources(ctx, op.desc.Disks))
+	if !op.desc.Active() || !op.desc.Persistent {
+		return all, nil
+	}
+	next, err := op.domain.Definition(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range op.misplacedAt(op.sources(ctx, next.Disks)) {
+		m.next = true
+		if !slices.ContainsFunc(all, func(now misplaced) bool { return now.target == m.target }) {
+			all = append(all, m)
+		}
+	}
+	return all, nil
 }
 
 func (op *operation) misplacedAt(sources map[string]string) []misplaced {
@@ -22,7 +43,7 @@ func (op *operation) misplacedAt(sources map[string]string) []misplaced {
 		s := &op.lineage.Snapshots[n]
 		for _, ref := range op.refs(s) {
 			if ref.Active != "" && sources[ref.Disk.Target] == ref.Name {
-				all = append(all, misplaced{ref.Disk.Target, ref.Name, s.Name})
+				all = append(all, misplaced{target: ref.Disk.Target, image: ref.Name, snapshot: s.Name})
 			}
 		}
 	}
@@ -30,9 +51,9 @@ func (op *operation) misplacedAt(sources map[string]string) []misplaced {
 }
 
 // sources are where the disks are, by target. A volume that cannot be found is nowhere.
-func (op *operation) sources(ctx context.Context, desc *Description) map[string]string {
-	at := make(map[string]string, len(desc.Disks))
-	for _, d := range desc.Disks {
+func (op *operation) sources(ctx context.Context, disks []xmlspec.Disk) map[string]string {
+	at := make(map[string]string, len(disks))
+	for _, d := range disks {
 		if disk, err := op.disk(ctx, d); err == nil {
 			at[d.Target] = disk.Source.String()
 		}
@@ -42,17 +63,18 @@ func (op *operation) sources(ctx context.Context, desc *Description) map[string]
 
 // checkPlaced refuses to build anything on a disk that is misplaced, and to take away what may be its present.
 func (op *operation) checkPlaced(ctx context.Context) error {
-	all := op.misplaced(ctx)
-	if len(all) == 0 {
-		return nil
+	all, err := op.misplaced(ctx)
+	if err != nil || len(all) == 0 {
+		return err
 	}
 	m := all[0]
 	return refuse("see: domsnap check "+op.desc.Name, "disk %s is on %s, the image of snapshot %s", m.target, m.image, m.snapshot)
 }
 
 // findMisplaced looks for disks that are misplaced, and says where they were when the lineage was written.
-func (i *inspection) findMisplaced(ctx context.Context) {
-	for _, m := range i.misplaced(ctx) {
+func (i *inspection) findMisplaced(ctx context.Context) error {
+	all, err := i.misplaced(ctx)
+	for _, m := range all {
 		i.off = append(i.off, m.image)
 		f := Finding{
 			Kind: FoundMisplaced, Snapshot: m.snapshot,
@@ -70,9 +92,11 @@ func (i *inspection) findMisplaced(ctx context.Context) {
 			f.What += "; it was on " + was.Source
 			f.Fix = "domsnap check --repair " + i.desc.Name
 			i.movable = append(i.movable, was)
+			i.inUse = i.inUse || !m.next && i.desc.Active()
 		}
 		i.add(f)
 	}
+	return err
 }
 
 // writtenSince says whether the file has been changed after the lineage was written. An image that was, is no base any more

@@ -34,6 +34,8 @@ type Domain interface {
 	Power
 	// Describe reads what the domain is now: the live state where it is active.
 	Describe(ctx context.Context) (*Description, error)
+	// Definition is what the next start of a persistent domain begins with.
+	Definition(ctx context.Context) (*xmlspec.Domain, error)
 	// Metadata is the lineage as it was last written; empty when there is none.
 	Metadata(ctx context.Context) (string, error)
 	// SetMetadata writes the lineage to the live and the persistent definition, durably.

@@ -47,7 +47,9 @@ func (o *Orchestrator) repairOne(ctx context.Context, name string) (did []string
 	}
 	i := &inspection{operation: op}
 	i.findCopy()
-	i.findMisplaced(ctx)
+	if err := i.findMisplaced(ctx); err != nil {
+		return nil, err
+	}
 	if did, err = i.moveBack(ctx); err != nil {
 		return did, err
 	}
@@ -63,7 +65,7 @@ func (o *Orchestrator) repairOne(ctx context.Context, name string) (did []string
 
 // moveBack points the disks at where they were.
 func (i *inspection) moveBack(ctx context.Context) (did []string, err error) {
-	if len(i.movable) > 0 && i.desc.Active() {
+	if i.inUse {
 		return nil, refuse("shut it down first", "domain %s writes to the image of a snapshot", i.desc.Name)
 	}
 	for _, was := range i.movable {

@@ -41,7 +41,7 @@ func printChecked(w io.Writer, r *orchestrator.CheckResult) error {
 		}
 	}
 	for _, u := range r.Unchecked {
-		fmt.Fprintf(w, "not checked for what belongs to no snapshot: %s\n", oneLine(u))
+		fmt.Fprintf(w, "not checked: %s\n", oneLine(u))
 	}
 	if !r.OK {
 		return nil

@@ -95,6 +95,11 @@ func (d *Domain) describe() (*orchestrator.Description, error) {
 	return desc, nil
 }
 
+// Definition implements orchestrator.Domain.
+func (d *Domain) Definition(ctx context.Context) (*xmlspec.Domain, error) {
+	return ask(ctx, d, func(d *Domain) (*xmlspec.Domain, error) { return d.parsed(libvirt.DOMAIN_XML_INACTIVE) })
+}
+
 // parsed reads the live XML, or that of the definition when the domain is off or the flag says so.
 func (d *Domain) parsed(flags libvirt.DomainXMLFlags) (*xmlspec.Domain, error) {
 	text, err := d.dom.GetXMLDesc(flags)
