@@ -12,18 +12,14 @@ import (
 
 // shelve keeps the host's copy of the lineage, and of where the disks are now. Of a disk that is misplaced it keeps where it
 // was before.
-func (op *operation) shelve(ctx context.Context) error {
+func (op *operation) shelve(ctx context.Context, lineage string) error {
 	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
 	defer cancel()
 	desc, err := op.domain.Describe(ctx)
 	if err != nil {
 		return err
 	}
-	text, err := op.lineage.Marshal()
-	if err != nil {
-		return err
-	}
-	c := shelf.Copy{Written: op.Now(), Lineage: text}
+	c := shelf.Copy{Written: op.Now(), Lineage: lineage}
 	at := op.sources(ctx, desc.Disks)
 	for _, d := range desc.Disks {
 		c.Sources = append(c.Sources, shelf.Source{Target: d.Target, Source: at[d.Target], Format: d.Format})

@@ -10,7 +10,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/domsnap/domsnap/methods"
-	"github.com/domsnap/domsnap/methods/memory"
 	"github.com/domsnap/domsnap/orchestrator"
 	"github.com/domsnap/domsnap/orchestrator/shelf"
 	"github.com/domsnap/domsnap/xmlspec"
@@ -172,10 +171,7 @@ func TestRepairOfTheCopy(t *testing.T) {
 
 func TestRecoverGoesOnFromTheLatestLineage(t *testing.T) {
 	r := twoSnapshots(t)
-	r.store.Fail(memory.MidRevert, "vdb", errPlanned)
-	_, err := r.Revert(t.Context(), revertTo("one"))
-	wantError(t, err, orchestrator.ErrUnfinished)
-	r.store.Fail(memory.MidRevert, "vdb", nil)
+	r.breakRevert(revertTo("one"))
 	r.define(func(d *fakeDomain) { d.metadata = "" })
 	r.recover()
 	r.wantFound()

@@ -42,9 +42,14 @@ func (o *Orchestrator) Delete(ctx context.Context, opts DeleteOptions) (_ *Delet
 	if err != nil {
 		return nil, err
 	}
+	return op.deleteAll(ctx, ids, opts.Metadata)
+}
+
+// deleteAll deletes the snapshots in this order, and then what was waiting for them.
+func (op *operation) deleteAll(ctx context.Context, ids []string, metadataOnly bool) (*DeleteResult, error) {
 	d := op.deletion()
 	for _, id := range ids {
-		if err := d.one(ctx, id, opts.Metadata); err != nil {
+		if err := d.one(ctx, id, metadataOnly); err != nil {
 			return nil, err
 		}
 	}
@@ -211,10 +216,11 @@ func (d *deletion) intent(s *xmlspec.LineageSnapshot, drops drops) journal.Inten
 
 // retryPending deletes what was waiting for what has just gone.
 func (d *deletion) retryPending(ctx context.Context) error {
-	if d.checkPlaced(ctx) != nil {
+	again := len(d.result.Deleted) > 0 && len(d.lineage.InState(StatePendingDelete)) > 0
+	if again && d.checkPlaced(ctx) != nil {
 		return nil // they wait on
 	}
-	for again := len(d.result.Deleted) > 0; again; {
+	for again {
 		again = false
 		for _, id := range d.lineage.InState(StatePendingDelete) {
 			s := d.byID(id)

@@ -31,13 +31,7 @@ func (o *Orchestrator) Expire(ctx context.Context, domain string) (_ *DeleteResu
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, op.end()) }()
-	d := op.deletion()
-	for _, id := range op.expired() {
-		if err := d.one(ctx, id, false); err != nil {
-			return nil, err
-		}
-	}
-	return &d.result, d.retryPending(ctx)
+	return op.deleteAll(ctx, op.expired(), false)
 }
 
 // expired are the ids of the snapshots whose lease is over, the youngest first.

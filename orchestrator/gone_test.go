@@ -124,14 +124,11 @@ func TestRecoverOfADamagedJournalSaysWhatToDo(t *testing.T) {
 func TestRecoveredDomainThatDoesNotStartIsNotUnfinished(t *testing.T) {
 	r := twoSnapshots(t)
 	r.enter(orchestrator.Running)
-	r.store.Fail(memory.MidRevert, "vdb", errPlanned)
 	opts := revertTo("one")
 	opts.Force = true
-	_, err := r.Revert(t.Context(), opts)
-	wantError(t, err, orchestrator.ErrUnfinished)
-	r.store.Fail(memory.MidRevert, "vdb", nil)
+	r.breakRevert(opts)
 	r.domain.edit(func(d *fakeDomain) { d.startFails = errStart })
-	_, err = r.Recover(t.Context(), "web1")
+	_, err := r.Recover(t.Context(), "web1")
 	wantError(t, err, orchestrator.ErrRefused, errStart)
 	if errors.Is(err, orchestrator.ErrUnfinished) {
 		t.Errorf("recover would have nothing to do: %v", err)

@@ -39,12 +39,9 @@ func (op *operation) misplaced(ctx context.Context) ([]misplaced, error) {
 
 func (op *operation) misplacedAt(sources map[string]string) []misplaced {
 	var all []misplaced
-	for n := range op.lineage.Snapshots {
-		s := &op.lineage.Snapshots[n]
-		for _, ref := range op.refs(s) {
-			if ref.Active != "" && sources[ref.Disk.Target] == ref.Name {
-				all = append(all, misplaced{target: ref.Disk.Target, image: ref.Name, snapshot: s.Name})
-			}
+	for _, ref := range op.allRefs() {
+		if ref.Active != "" && sources[ref.Disk.Target] == ref.Name {
+			all = append(all, misplaced{target: ref.Disk.Target, image: ref.Name, snapshot: op.byID(ref.Snapshot).Name})
 		}
 	}
 	return all

@@ -127,28 +127,29 @@ const commitTimeout = time.Minute
 // changes nothing: Check finds out.
 func (op *operation) commit(ctx context.Context) error {
 	op.lineage.Rev++
-	if err := op.writeLineage(ctx); err != nil {
+	text, err := op.writeLineage(ctx)
+	if err != nil {
 		return err
 	}
-	_ = op.shelve(context.WithoutCancel(ctx))
+	_ = op.shelve(context.WithoutCancel(ctx), text)
 	return nil
 }
 
-// writeLineage is not given up when ctx ends: whether it took place would not be known.
-func (op *operation) writeLineage(ctx context.Context) error {
+// writeLineage gives what it has written. It is not given up when ctx ends: whether it took place would not be known.
+func (op *operation) writeLineage(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
 	defer cancel()
 	text, err := op.lineage.Marshal()
 	if err != nil {
-		return err
+		return "", err
 	}
-	return op.domain.SetMetadata(ctx, text)
+	return text, op.domain.SetMetadata(ctx, text)
 }
 
 // authorize writes the lineage as it is, before anything is done that goes only forward: who may not, finds out when
 // everything is still as it was.
 func (op *operation) authorize(ctx context.Context) error {
-	if err := op.writeLineage(ctx); err != nil {
+	if _, err := op.writeLineage(ctx); err != nil {
 		return fmt.Errorf("make sure that the lineage can be written: %w", err)
 	}
 	return nil

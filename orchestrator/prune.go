@@ -51,16 +51,11 @@ func (o *Orchestrator) Prune(ctx context.Context, opts PruneOptions) (_ *PruneRe
 	}
 	defer func() { err = errors.Join(err, op.end()) }()
 	p := op.pruning(opts)
-	d := op.deletion()
-	for _, id := range p.doomed {
-		if err := d.one(ctx, id, false); err != nil {
-			return nil, err
-		}
-	}
-	if err := d.retryPending(ctx); err != nil {
+	deleted, err := op.deleteAll(ctx, p.doomed, false)
+	if err != nil {
 		return nil, err
 	}
-	return &PruneResult{Kept: p.kept, DeleteResult: d.result, Ancestors: p.ancestors}, nil
+	return &PruneResult{Kept: p.kept, DeleteResult: *deleted, Ancestors: p.ancestors}, nil
 }
 
 // PlanPrune lists what Prune would do.
@@ -99,6 +94,7 @@ type pruning struct {
 
 func (op *operation) pruning(opts PruneOptions) pruning {
 	p := pruning{kept: []Kept{}, ancestors: []string{}}
+	ancestors := op.lineage.Ancestors(op.lineage.Current)
 	for i, because := range op.keptBecause(opts) {
 		s := op.lineage.Snapshots[i]
 		if len(because) > 0 {
@@ -106,7 +102,7 @@ func (op *operation) pruning(opts PruneOptions) pruning {
 			continue
 		}
 		p.doomed = append(p.doomed, s.ID)
-		if slices.Contains(op.lineage.Ancestors(op.lineage.Current), s.ID) {
+		if slices.Contains(ancestors, s.ID) {
 			p.ancestors = append(p.ancestors, s.Name)
 		}
 	}

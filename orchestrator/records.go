@@ -56,18 +56,21 @@ func (op *operation) refs(s *xmlspec.LineageSnapshot) []methods.Ref {
 	return refs
 }
 
+// allRefs are the disks of all recorded snapshots.
+func (op *operation) allRefs() []methods.Ref {
+	var all []methods.Ref
+	for i := range op.lineage.Snapshots {
+		all = append(all, op.refs(&op.lineage.Snapshots[i])...)
+	}
+	return all
+}
+
 // others are the refs of the same disk and method in all other snapshots.
 func (op *operation) others(ref methods.Ref) []methods.Ref {
 	var others []methods.Ref
-	for i := range op.lineage.Snapshots {
-		s := &op.lineage.Snapshots[i]
-		if s.ID == ref.Snapshot {
-			continue
-		}
-		for _, r := range op.refs(s) {
-			if op.alike(r, ref) {
-				others = append(others, r)
-			}
+	for _, r := range op.allRefs() {
+		if r.Snapshot != ref.Snapshot && op.alike(r, ref) {
+			others = append(others, r)
 		}
 	}
 	return others

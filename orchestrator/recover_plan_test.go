@@ -60,10 +60,7 @@ func TestPlanOfRecoverOfACreate(t *testing.T) {
 func TestPlanOfRecoverOfARevert(t *testing.T) {
 	r := twoSnapshots(t)
 	r.enter(orchestrator.Running)
-	r.store.Fail(memory.MidRevert, "vdb", errPlanned)
-	_, err := r.Revert(t.Context(), orchestrator.RevertOptions{Domain: "web1", Snapshot: "one", Force: true})
-	wantError(t, err, orchestrator.ErrUnfinished)
-	r.store.Fail(memory.MidRevert, "vdb", nil)
+	r.breakRevert(orchestrator.RevertOptions{Domain: "web1", Snapshot: "one", Force: true})
 	r.wantPlan("",
 		"web1: keep the present of vda by memory, where that is missing: ds-ID-vda",
 		"web1: keep the present of vdb by memory, where that is missing: ds-ID-vdb",
@@ -97,12 +94,9 @@ func TestPlanOfRecoverOfADelete(t *testing.T) {
 
 func TestPlanOfRecoverSaysWhatStandsInTheWay(t *testing.T) {
 	r := twoSnapshots(t)
-	r.store.Fail(memory.MidRevert, "vdb", errPlanned)
-	_, err := r.Revert(t.Context(), revertTo("one"))
-	wantError(t, err, orchestrator.ErrUnfinished)
-	r.store.Fail(memory.MidRevert, "vdb", nil)
+	r.breakRevert(revertTo("one"))
 	r.enter(orchestrator.Running)
-	_, err = r.PlanRecover(t.Context(), "web1")
+	_, err := r.PlanRecover(t.Context(), "web1")
 	wantError(t, err, orchestrator.ErrUnfinished, orchestrator.ErrRefused)
 	r.enter(orchestrator.Shutoff)
 	r.recover()

@@ -80,6 +80,15 @@ func TestRecoverUndoesACreateThatDiedAnywhere(t *testing.T) {
 	}
 }
 
+// breakRevert ends a revert half-way through the disk vdb.
+func (r *rig) breakRevert(opts orchestrator.RevertOptions) {
+	r.t.Helper()
+	r.store.Fail(memory.MidRevert, "vdb", errPlanned)
+	_, err := r.Revert(r.t.Context(), opts)
+	wantError(r.t, err, orchestrator.ErrUnfinished)
+	r.store.Fail(memory.MidRevert, "vdb", nil)
+}
+
 // dieAt ends a create of the snapshot one as SIGKILL does: at once, with nothing undone. The guardian lets the guest go.
 func (r *rig) dieAt(p memory.Point, target string) {
 	r.t.Helper()

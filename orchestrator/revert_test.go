@@ -332,12 +332,9 @@ func TestSafetySnapshotThatCannotBeTakenBackIsLeftToRecover(t *testing.T) {
 
 func TestRecoverOfARevertWaitsForTheDomainToBeOff(t *testing.T) {
 	r := twoSnapshots(t)
-	r.store.Fail(memory.MidRevert, "vdb", errPlanned)
-	_, err := r.Revert(t.Context(), revertTo("one"))
-	wantError(t, err, orchestrator.ErrUnfinished)
-	r.store.Fail(memory.MidRevert, "vdb", nil)
+	r.breakRevert(revertTo("one"))
 	r.enter(orchestrator.Running)
-	_, err = r.Recover(t.Context(), "web1")
+	_, err := r.Recover(t.Context(), "web1")
 	wantError(t, err, orchestrator.ErrUnfinished, orchestrator.ErrRefused)
 	r.enter(orchestrator.Shutoff)
 	r.recover()
@@ -346,12 +343,9 @@ func TestRecoverOfARevertWaitsForTheDomainToBeOff(t *testing.T) {
 
 func TestRecoverOfAPartialRevertLeavesTheOtherDisks(t *testing.T) {
 	r := twoSnapshots(t)
-	r.store.Fail(memory.MidRevert, "vdb", errPlanned)
 	opts := revertTo("one")
 	opts.Disks = []string{"vdb"}
-	_, err := r.Revert(t.Context(), opts)
-	wantError(t, err, orchestrator.ErrUnfinished)
-	r.store.Fail(memory.MidRevert, "vdb", nil)
+	r.breakRevert(opts)
 	r.recover()
 	r.wantContent("a now", "b one")
 	if l := r.lineage(); len(l.Strayed) != 1 || l.Current != l.Snapshots[1].ID {

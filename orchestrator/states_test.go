@@ -37,12 +37,9 @@ func TestStateWhileItIsCreated(t *testing.T) {
 
 func TestStateWhileItIsRevertedTo(t *testing.T) {
 	r := twoSnapshots(t)
-	r.store.Fail(memory.MidRevert, "vdb", errPlanned)
 	opts := revertTo("one")
 	opts.NoSafety = true
-	_, err := r.Revert(t.Context(), opts)
-	wantError(t, err, orchestrator.ErrUnfinished)
-	r.store.Fail(memory.MidRevert, "vdb", nil)
+	r.breakRevert(opts)
 	r.wantStates(map[string]string{"one": orchestrator.StateReverting, "two": orchestrator.StateAvailable})
 	r.recover()
 	r.wantStates(map[string]string{"one": orchestrator.StateAvailable, "two": orchestrator.StateAvailable})

@@ -88,13 +88,10 @@ func TestVetoWithoutAnythingUnfinished(t *testing.T) {
 func TestHalfRevertedDomainDoesNotStart(t *testing.T) {
 	r := twoSnapshots(t)
 	r.enter(orchestrator.Running)
-	r.store.Fail(memory.MidRevert, "vdb", errPlanned)
 	opts := revertTo("one")
 	opts.Force = true
-	_, err := r.Revert(t.Context(), opts)
-	wantError(t, err, orchestrator.ErrUnfinished)
+	r.breakRevert(opts)
 	wantError(t, r.domain.Start(t.Context(), false), orchestrator.ErrUnfinished)
-	r.store.Fail(memory.MidRevert, "vdb", nil)
 	r.recover()
 	r.wantState(orchestrator.Running)
 	r.wantContent("a one", "b one")

@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -79,10 +80,7 @@ func TestRepairAfterVirshDefine(t *testing.T) {
 	x.begin()
 	yesterday := tool(t, "virsh", "dumpxml", "--inactive", x.Name())
 	x.create("today")
-	today := map[string]string{}
-	for target, sum := range x.present {
-		today[target] = sum
-	}
+	today := maps.Clone(x.present)
 	x.scribble(3)
 	x.present = x.diskSums()
 	for _, document := range []string{withoutMetadata(tool(t, "virsh", "dumpxml", "--inactive", x.Name())), yesterday} {

@@ -40,8 +40,8 @@ func (m *Method) Revert(ctx context.Context, req methods.RevertRequest) (_ metho
 	return methods.Reverted{How: methods.HowNative}, nil
 }
 
-// openPair opens a snapshot's file and the disk that goes back to it, if they belong together. The disk is opened for writing even to check, because
-// that fails for every reason for which writing would.
+// openPair opens a snapshot's file and the disk that goes back to it, if they belong together. The disk is opened for
+// writing even to check, because that fails for every reason for which writing would.
 func (m *Method) openPair(req methods.RevertRequest) (*sides, error) {
 	l, err := m.recorded(req.To)
 	if err != nil {

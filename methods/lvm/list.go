@@ -11,14 +11,7 @@ import (
 
 // List implements methods.Lister. What a revert has left over counts as the snapshot it belongs to.
 func (m *Method) List(ctx context.Context, disk methods.Disk) ([]string, error) {
-	origin, err := m.resolve(disk.Source.Path())
-	if errors.Is(err, methods.ErrUnsupported) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	g, err := m.group(ctx, origin.group)
+	origin, g, err := m.groupOf(ctx, disk)
 	if err != nil {
 		return nil, err
 	}
@@ -30,6 +23,19 @@ func (m *Method) List(ctx context.Context, disk methods.Disk) ([]string, error) 
 	}
 	slices.Sort(names)
 	return slices.Compact(names), nil
+}
+
+// groupOf is the volume that a disk is, and its group; an empty group for a disk that is none.
+func (m *Method) groupOf(ctx context.Context, disk methods.Disk) (name, group, error) {
+	origin, err := m.resolve(disk.Source.Path())
+	if errors.Is(err, methods.ErrUnsupported) {
+		return name{}, group{}, nil
+	}
+	if err != nil {
+		return name{}, group{}, err
+	}
+	g, err := m.group(ctx, origin.group)
+	return origin, g, err
 }
 
 // objectOf is the ObjectName in a volume's name, empty for what is not of the target.

@@ -2,7 +2,6 @@ package lvm
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/domsnap/domsnap/methods"
@@ -23,14 +22,7 @@ var (
 // Warn implements methods.Warner. A thick snapshot that needs more room than it has is lost, and a thin pool that is full
 // stops the writes of all its volumes.
 func (m *Method) Warn(ctx context.Context, disk methods.Disk) ([]methods.Warning, error) {
-	origin, err := m.resolve(disk.Source.Path())
-	if errors.Is(err, methods.ErrUnsupported) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	g, err := m.group(ctx, origin.group)
+	origin, g, err := m.groupOf(ctx, disk)
 	if err != nil {
 		return nil, err
 	}

@@ -72,21 +72,30 @@ func place() ([]string, error) {
 	return []string{strings.TrimSpace(string(host)), namespace, strings.TrimSpace(string(boot))}, err
 }
 
-// started is the 22nd field of the process's stat. The second is its name, which may have blanks and parentheses in it. One
-// that has ended, and that nobody has waited for, is not there.
+// started is the 22nd field of the process's stat. One that has ended, and that nobody has waited for, is not there.
 func started(pid int) (string, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	fields, err := statOf(pid)
 	if err != nil {
 		return "", err
-	}
-	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
-	if len(fields) < 20 {
-		return "", fmt.Errorf("read the state of process %d: it has %d fields", pid, len(fields))
 	}
 	if fields[0] == "Z" {
 		return "", fs.ErrNotExist
 	}
 	return fields[19], nil
+}
+
+// statOf are the fields of the process's stat from the third on: the second is its name, which may have blanks and
+// parentheses in it.
+func statOf(pid int) ([]string, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return nil, err
+	}
+	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+	if len(fields) < 20 {
+		return nil, fmt.Errorf("read the state of process %d: it has %d fields", pid, len(fields))
+	}
+	return fields, nil
 }
 
 // Caller is the process that has called this one: the nearest that did not just change the user.
@@ -107,13 +116,9 @@ func Caller() (int, error) {
 }
 
 func parentOf(pid int) (int, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	fields, err := statOf(pid)
 	if err != nil {
 		return 0, err
-	}
-	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
-	if len(fields) < 2 {
-		return 0, fmt.Errorf("read the parent of process %d", pid)
 	}
 	return strconv.Atoi(fields[1])
 }
