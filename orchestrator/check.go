@@ -29,6 +29,8 @@ const (
 	FoundCopy FindingKind = "copy"
 	// FoundMisplaced: a disk is on the image of a snapshot, which the next start would change.
 	FoundMisplaced FindingKind = "misplaced"
+	// FoundForeign: libvirt has snapshots of its own, which do harm.
+	FoundForeign FindingKind = "foreign"
 	// FoundWarning: something stops working when nobody does anything.
 	FoundWarning FindingKind = "warning"
 	// FoundUnreadable: it could not be looked at.

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/domsnap/domsnap/methods"
 	"github.com/domsnap/domsnap/orchestrator/journal"
+	"github.com/domsnap/domsnap/orchestrator/machine"
 	"github.com/domsnap/domsnap/quiesce"
 	"github.com/domsnap/domsnap/xmlspec"
 )
@@ -36,6 +38,8 @@ type creation struct {
 	opts   CreateOptions
 	acts   []*act
 	report quiesce.Report
+	// machine is what belongs to the snapshot besides the disks.
+	machine *machine.Keeping
 }
 
 func (c *creation) run(ctx context.Context) (*Snapshot, error) {
@@ -84,13 +88,16 @@ func (c *creation) make(ctx context.Context) error {
 		c.abandon(ctx)
 		return err
 	}
-	if err := c.close(ctx); err != nil {
+	if err := errors.Join(c.close(ctx), c.finishMachine(ctx)); err != nil {
 		return err
 	}
 	return c.verify(ctx)
 }
 
 func (c *creation) takeStill(ctx context.Context) error {
+	if err := c.keepMachine(ctx); err != nil {
+		return err
+	}
 	if err := c.prepare(ctx); err != nil {
 		return err
 	}
@@ -178,7 +185,8 @@ func (c *creation) abandon(ctx context.Context) {
 // takeAll is what happens while the guest is held: the acts that can be dropped again side by side, then one by one
 // those that move a disk and those after which libvirt does nothing else.
 func (c *creation) takeAll(ctx context.Context) error {
-	var first, last []step
+	var last []step
+	first := c.renewMachine()
 	for _, a := range c.acts {
 		s := step{name: "take " + a.label(), lock: a.refs[0].Lock, do: a.take}
 		if a.place() > 0 {
@@ -228,7 +236,7 @@ func (c *creation) record() xmlspec.LineageSnapshot {
 		ID: c.plan.ID, Name: c.plan.Name, Parent: c.lineage.Current, Created: c.Now().Unix(),
 		Description: c.plan.Description, Level: string(c.report.Level),
 		FrozenMS: c.report.FrozenFor.Milliseconds(), PausedMS: c.report.PausedFor.Milliseconds(),
-		Frozen: c.report.Frozen, Thawed: c.report.Thawed, Holder: string(c.opts.Lease.Holder),
+		Frozen: c.report.Frozen, Thawed: c.report.Thawed, Machine: strings.Join(c.machine.Names(), " "), Holder: string(c.opts.Lease.Holder),
 	}
 	if until := c.opts.Lease.Until; !until.IsZero() {
 		s.Until = until.Unix()

@@ -131,7 +131,10 @@ func (d *deletion) one(ctx context.Context, id string, metadataOnly bool) error 
 	if metadataOnly {
 		d.lineage.Forget(id)
 		d.result.Deleted = append(d.result.Deleted, name)
-		return d.commit(ctx)
+		if err := d.commit(ctx); err != nil {
+			return err
+		}
+		return d.forgetMachines(id)
 	}
 	if err := d.checkPlaced(ctx); err != nil {
 		return err

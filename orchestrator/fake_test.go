@@ -47,15 +47,21 @@ type fakeDomain struct {
 	saved     bool
 	disks     []fakeDisk
 	// defined are the disks of the definition where that is another one than what runs.
-	defined    []fakeDisk
-	metadata   string
-	uncovered  bool
-	writeFails func() error
-	startFails error
+	defined  []fakeDisk
+	metadata string
+	foreign  []string
+	// firmware are further elements, as <os>, devices those of <devices>.
+	firmware, devices string
+	uncovered         bool
+	writeFails        func() error
+	startFails        error
 	// hook is asked before a start, as libvirt does.
 	hook     func() error
 	offFails error
 }
+
+// otherMetadata is what somebody else has put into the domain's metadata.
+const otherMetadata = "none of our business"
 
 // fakeDisk is a <disk>; extra are further elements, as <readonly/>.
 type fakeDisk struct {
@@ -86,8 +92,8 @@ func (d *fakeDomain) xml() string {
 	for _, disk := range d.disks {
 		disks.WriteString(disk.xml())
 	}
-	return fmt.Sprintf("<domain type='kvm'><name>%s</name><uuid>%s</uuid><devices>%s</devices></domain>",
-		d.name, d.uuid, disks.String())
+	return fmt.Sprintf("<domain type='kvm'><name>%s</name><uuid>%s</uuid><metadata><m:m xmlns:m='urn:m'>%s</m:m></metadata>%s<devices>%s%s</devices></domain>",
+		d.name, d.uuid, otherMetadata, d.firmware, disks.String(), d.devices)
 }
 
 func (d *fakeDomain) id() xmlspec.DomainID { return xmlspec.DomainID{Name: d.name, UUID: d.uuid} }
@@ -137,6 +143,12 @@ func (d *fakeDomain) Metadata(context.Context) (string, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.metadata, nil
+}
+
+func (d *fakeDomain) Foreign(context.Context) ([]string, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.foreign, nil
 }
 
 func (d *fakeDomain) SetMetadata(ctx context.Context, text string) error {

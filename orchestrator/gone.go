@@ -83,6 +83,7 @@ func (o *Orchestrator) recoverGone(ctx context.Context, uuid string, gone error)
 		return nil, err
 	}
 	op.desc = &Description{Domain: xmlspec.Domain{Name: intent.Domain, UUID: uuid}, State: Shutoff}
+	op.intent = intent
 	if intent.Verb != journal.Create {
 		return nil, op.abandoned(intent, gone)
 	}

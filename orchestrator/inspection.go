@@ -60,11 +60,11 @@ func (o *Orchestrator) inspectIn(ctx context.Context, op *operation) (*inspectio
 		i.add(Finding{Kind: FoundExpired, Snapshot: i.byID(id).Name, What: "the lease of " + i.byID(id).Name + " is over",
 			Fix: "domsnap recover " + i.desc.Name})
 	}
-	for n := range op.lineage.Snapshots {
-		i.findLost(ctx, &op.lineage.Snapshots[n])
+	for n := range i.lineage.Snapshots {
+		i.findLost(ctx, &i.lineage.Snapshots[n])
 	}
 	i.findOnDisks(ctx, intent)
-	return i, nil
+	return i, errors.Join(i.findMachines(intent), i.findForeign(ctx))
 }
 
 func (i *inspection) add(f Finding) {
@@ -147,6 +147,37 @@ func (i *inspection) findOnDisks(ctx context.Context, intent *journal.Intent) {
 			i.findTrouble(ctx, m, disk)
 		}
 	}
+}
+
+// findMachines compares what the host keeps besides the disks with what is recorded.
+func (i *inspection) findMachines(intent *journal.Intent) error {
+	kept, err := i.machines.Snapshots(i.desc.UUID)
+	for _, s := range i.lineage.Snapshots {
+		if s.Machine != "" && !slices.Contains(kept, s.ID) {
+			i.add(Finding{Kind: FoundMissing, Snapshot: s.Name, What: fmt.Sprintf("%s: there is no %s", s.Machine, i.machines.Path(i.keptOf(s.ID))),
+				Fix: "revert to it without, each disk with --disk"})
+		}
+	}
+	for _, id := range kept {
+		inWork := intent != nil && (intent.Snapshot == id || intent.Safety == id)
+		if i.byID(id) == nil && !inWork {
+			dir := i.machines.Path(i.keptOf(id))
+			i.add(Finding{Kind: FoundOrphan, What: dir + " belongs to no snapshot", Fix: "if nobody needs it, remove it"})
+		}
+	}
+	return err
+}
+
+// findForeign finds what others have made with libvirt's own means.
+func (i *inspection) findForeign(ctx context.Context) error {
+	names, err := i.domain.Foreign(ctx)
+	if len(names) == 0 {
+		return err
+	}
+	i.add(Finding{Kind: FoundForeign, What: fmt.Sprintf("libvirt has snapshots of its own: %s; they block live migration, "+
+		"and to revert to one may undo what domsnap's are built on", strings.Join(names, ", ")),
+		Fix: "find out who has made them; if nobody needs them, delete them: virsh snapshot-delete " + i.desc.Name})
+	return nil
 }
 
 // findTrouble leaves what cannot be looked at to the others, who say so.

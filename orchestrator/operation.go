@@ -20,7 +20,7 @@ type operation struct {
 	domain  Domain
 	desc    *Description
 	lineage *xmlspec.Lineage
-	// intent is the unfinished work that List shows; nil for none.
+	// intent is the unfinished work, as it is done or shown; nil for none.
 	intent *journal.Intent
 	// lockFile is the domain's lock; nil for verbs that only look.
 	lockFile *os.File
@@ -93,11 +93,18 @@ func (op *operation) refresh(ctx context.Context) error {
 
 // writeJournal makes the intent durable, before the first act.
 func (op *operation) writeJournal(ctx context.Context, i journal.Intent) error {
+	op.intent = &i
 	return trace.Do(ctx, "write the journal", func() error { return op.journal.Begin(i) })
 }
 
-// endJournal says that nothing is unfinished any more.
+// endJournal says that nothing is unfinished any more. What was kept of the machine goes with snapshots that are not there.
 func (op *operation) endJournal(ctx context.Context) error {
+	if i := op.intent; i != nil {
+		if err := op.forgetMachines(i.Snapshot, i.Safety); err != nil {
+			return err
+		}
+	}
+	op.intent = nil
 	return trace.Do(ctx, "end the journal", func() error { return op.journal.End(op.desc.UUID) })
 }
 

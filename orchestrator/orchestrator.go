@@ -13,6 +13,7 @@ import (
 
 	"github.com/domsnap/domsnap/methods"
 	"github.com/domsnap/domsnap/orchestrator/journal"
+	"github.com/domsnap/domsnap/orchestrator/machine"
 	"github.com/domsnap/domsnap/orchestrator/shelf"
 	"github.com/domsnap/domsnap/quiesce"
 	"github.com/domsnap/domsnap/xmlspec"
@@ -32,18 +33,25 @@ type Hypervisor interface {
 type Domain interface {
 	quiesce.Guest
 	Power
+	Records
 	// Describe reads what the domain is now: the live state where it is active.
 	Describe(ctx context.Context) (*Description, error)
 	// Definition is what the next start of a persistent domain begins with.
 	Definition(ctx context.Context) (*xmlspec.Domain, error)
-	// Metadata is the lineage as it was last written; empty when there is none.
-	Metadata(ctx context.Context) (string, error)
-	// SetMetadata writes the lineage to the live and the persistent definition, durably.
-	SetMetadata(ctx context.Context, text string) error
 	// SetSource points a disk of the persistent definition at another file, which has to be there.
 	SetSource(ctx context.Context, target, file, format string) error
 	// CoveredDisks asks the agent on how many disks file systems are mounted.
 	CoveredDisks(ctx context.Context) (int, error)
+}
+
+// Records are what libvirt knows of a domain's snapshots.
+type Records interface {
+	// Metadata is the lineage as it was last written; empty when there is none.
+	Metadata(ctx context.Context) (string, error)
+	// SetMetadata writes the lineage to the live and the persistent definition, durably.
+	SetMetadata(ctx context.Context, text string) error
+	// Foreign are the names of libvirt's own snapshots, which others have made.
+	Foreign(ctx context.Context) ([]string, error)
 }
 
 // Power turns a domain on and off.
@@ -102,8 +110,9 @@ type Config struct {
 // Orchestrator runs the verbs.
 type Orchestrator struct {
 	Config
-	journal journal.Journal
-	shelf   shelf.Shelf
+	journal  journal.Journal
+	shelf    shelf.Shelf
+	machines machine.Store
 }
 
 // New makes an Orchestrator. It does nothing yet.
@@ -114,5 +123,9 @@ func New(c Config) *Orchestrator {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &Orchestrator{Config: c, journal: journalOf(c.StateDir), shelf: shelf.Shelf{Dir: filepath.Join(c.StateDir, "domains")}}
+	return &Orchestrator{
+		Config: c, journal: journalOf(c.StateDir),
+		shelf:    shelf.Shelf{Dir: filepath.Join(c.StateDir, "domains")},
+		machines: machine.Store{Dir: filepath.Join(c.StateDir, "machines")},
+	}
 }

@@ -165,7 +165,7 @@ func (p *Plan) refs() []methods.Ref {
 
 // steps lists, in words, what Create does.
 func (p *Plan) steps() []PlannedStep {
-	steps := []PlannedStep{{Step: "write the journal"}}
+	steps := []PlannedStep{{Step: "write the journal"}, {Step: keepMachine}}
 	acts := p.acts()
 	for _, a := range acts {
 		steps = append(steps, PlannedStep{Step: "prepare " + a.label()})

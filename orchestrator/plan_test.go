@@ -23,7 +23,7 @@ func TestPlanIsWhatCreateDoes(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []orchestrator.PlannedStep{
-		{Step: "write the journal"}, {Step: "prepare vda, vdc by group"}, {Step: "prepare vdd by memory"}, {Step: "prepare vdb by moving"},
+		{Step: "write the journal"}, {Step: "keep the definition, firmware and TPM"}, {Step: "prepare vda, vdc by group"}, {Step: "prepare vdd by memory"}, {Step: "prepare vdb by moving"},
 		{Step: "start the guardian"}, {Step: "hold the guest: " + p.Hold.Why, Window: true},
 		{Step: "take vda, vdc by group", Window: true}, {Step: "take vdd by memory", Window: true}, {Step: "take vdb by moving", Window: true},
 		{Step: "let the guest go", Window: true}, {Step: "write the lineage"}, {Step: "end the journal"},

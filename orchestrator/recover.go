@@ -65,6 +65,7 @@ func (o *Orchestrator) recoverOne(ctx context.Context, name string) (_ *Recovere
 	if err != nil || intent == nil {
 		return nil, err
 	}
+	op.intent = intent
 	if err := op.bringBack(ctx); err != nil {
 		return nil, op.left(err)
 	}
@@ -277,7 +278,7 @@ func (r *reversion) redoDisks(ctx context.Context, i *journal.Intent) error {
 
 // resume rebuilds the work from the journal.
 func (r *reversion) resume(i *journal.Intent) error {
-	r.safety = i.Safety
+	r.safety, r.back = i.Safety, i.Back
 	for n, ref := range i.Refs {
 		m, err := r.Methods.Get(ref.Method, ref.Mode)
 		if err != nil {

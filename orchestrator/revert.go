@@ -9,14 +9,17 @@ import (
 
 	"github.com/domsnap/domsnap/methods"
 	"github.com/domsnap/domsnap/orchestrator/journal"
+	"github.com/domsnap/domsnap/orchestrator/machine"
 	"github.com/domsnap/domsnap/xmlspec"
 )
 
 // RevertOptions say what goes back to what.
 type RevertOptions struct {
 	Domain, Snapshot string
-	// Disks are the targets to revert; empty for all of the snapshot.
+	// Disks are the targets to revert; empty for all of the snapshot, and the machine.
 	Disks []string
+	// Map are disks that have another target by now.
+	Map []Mapping
 	// Force powers the domain off first, if it is on.
 	Force bool
 	// After is the state to end in; empty for the state before.
@@ -55,9 +58,12 @@ type reversion struct {
 	to     *xmlspec.LineageSnapshot
 	disks  []*revertingDisk
 	safety string
-	before State
-	after  State
-	begun  time.Time
+	// back are the parts of the machine to put back, changed is what of the domain is not as it was.
+	back    []machine.Part
+	changed []string
+	before  State
+	after   State
+	begun   time.Time
 }
 
 // revertingDisk is one disk on its way back.
@@ -114,6 +120,9 @@ func (r *reversion) steps() []PlannedStep {
 	if r.opts.Verify {
 		steps = append(steps, PlannedStep{Step: "compare the disks with the snapshot"})
 	}
+	if len(r.back) > 0 {
+		steps = append(steps, PlannedStep{Step: "put back " + partNames(r.back)})
+	}
 	steps = append(steps, PlannedStep{Step: "write the lineage"})
 	if r.after != Shutoff {
 		steps = append(steps, PlannedStep{Step: "start the domain"})
@@ -140,8 +149,17 @@ func (r *reversion) plan(ctx context.Context) (err error) {
 	if r.before != Shutoff && !r.desc.Persistent {
 		return refuse("define it first", "domain %s is transient: powered off it would be gone", r.desc.Name)
 	}
-	return r.planDisks(ctx)
+	if err := r.rename(); err != nil {
+		return err
+	}
+	if err := errors.Join(r.planDisks(ctx), r.planMachine(ctx), r.findAdded()); err != nil {
+		return err
+	}
+	return r.checkUnchanged()
 }
+
+// whole: the snapshot goes back as it was, disks and machine.
+func (r *reversion) whole() bool { return len(r.opts.Disks) == 0 }
 
 func (r *reversion) planDisks(ctx context.Context) error {
 	for _, target := range r.opts.Disks {
@@ -150,7 +168,7 @@ func (r *reversion) planDisks(ctx context.Context) error {
 		}
 	}
 	for _, ref := range r.refs(r.to) {
-		if len(r.opts.Disks) > 0 && !slices.Contains(r.opts.Disks, ref.Disk.Target) {
+		if !r.whole() && !slices.Contains(r.opts.Disks, ref.Disk.Target) {
 			continue
 		}
 		if err := r.planDisk(ctx, ref); err != nil {
@@ -166,7 +184,8 @@ func (r *reversion) planDisk(ctx context.Context, ref methods.Ref) error {
 		return err
 	}
 	if disk.Target == "" {
-		return refuse("revert the other disks one by one with --disk", "domain %s has no such disk any more", r.desc.Name)
+		r.changed = append(r.changed, ref.Disk.Target+" was removed")
+		return nil
 	}
 	m, err := r.Methods.Get(ref.Method, ref.Mode)
 	if err != nil {
@@ -230,6 +249,7 @@ func (r *reversion) ready(ctx context.Context) error {
 	if err := r.powerOff(ctx); err != nil {
 		return err
 	}
+	var errs []error
 	for _, d := range r.disks {
 		disk, err := r.present(ctx, d.req.Disk.Target)
 		if err != nil {
@@ -237,7 +257,15 @@ func (r *reversion) ready(ctx context.Context) error {
 		}
 		d.req.Disk = disk
 		if d.req.How, err = methods.CheckRevert(ctx, d.method, d.req); err != nil {
-			return fmt.Errorf("check disk %s: %w", disk.Target, err)
+			errs = append(errs, fmt.Errorf("check disk %s: %w", disk.Target, err))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	if len(r.opts.Map) > 0 {
+		if err := r.commit(ctx); err != nil {
+			return err
 		}
 	}
 	return r.planSafety(ctx)
@@ -249,7 +277,19 @@ func (r *reversion) powerOff(ctx context.Context) error {
 	}
 	err := r.timed(ctx, "power the domain off", r.domain.PowerOff)
 	// Also after an error, and when ctx has ended: what the domain is now decides whether it has to be started again.
-	return errors.Join(err, r.refresh(context.WithoutCancel(ctx)))
+	return errors.Join(err, r.reread(context.WithoutCancel(ctx)))
+}
+
+// reread comes after anything by which the domain may be another one.
+func (r *reversion) reread(ctx context.Context) error {
+	if err := r.refresh(ctx); err != nil {
+		return err
+	}
+	id := r.to.ID
+	if r.to = r.byID(id); r.to == nil {
+		return fmt.Errorf("the lineage has lost snapshot %s", id)
+	}
+	return r.rename()
 }
 
 // stillOff comes after the journal: from then on nobody can start the domain, but somebody may have before.
@@ -274,7 +314,7 @@ func (r *reversion) restore(ctx context.Context) error {
 func (r *reversion) intent() journal.Intent {
 	i := journal.Intent{
 		Verb: journal.Revert, Domain: r.desc.Name, UUID: r.desc.UUID, Started: r.begun,
-		Snapshot: r.to.ID, Safety: r.safety, Whole: len(r.opts.Disks) == 0, State: string(r.after),
+		Snapshot: r.to.ID, Safety: r.safety, Whole: r.whole(), Back: r.back, State: string(r.after),
 	}
 	for _, d := range r.disks {
 		i.Refs = append(i.Refs, d.req.To)
@@ -310,7 +350,7 @@ func (r *reversion) revertAll(ctx context.Context) error {
 			steps[i].lock = d.keep.Lock
 		}
 	}
-	return r.together(ctx, steps)
+	return r.together(ctx, append(steps, r.putBack()...))
 }
 
 func (d *revertingDisk) revert(ctx context.Context) error {
@@ -332,8 +372,11 @@ func (d *revertingDisk) revert(ctx context.Context) error {
 
 // finish records where the domain is now and brings it to its state.
 func (r *reversion) finish(ctx context.Context) (*RevertResult, error) {
-	r.recordRevert()
-	if err := r.commit(ctx); err != nil {
+	err := r.recordRevert()
+	if err == nil {
+		err = r.commit(ctx)
+	}
+	if err != nil {
 		return nil, r.unfinished(err)
 	}
 	if err := r.endJournal(ctx); err != nil {
@@ -352,17 +395,22 @@ func (r *reversion) finish(ctx context.Context) (*RevertResult, error) {
 	return result, nil
 }
 
-func (r *reversion) recordRevert() {
+func (r *reversion) recordRevert() error {
 	if r.safety != "" && r.byID(r.safety) == nil {
-		r.lineage.Snapshots = append(r.lineage.Snapshots, r.safetyRecord())
+		s, err := r.safetyRecord()
+		if err != nil {
+			return err
+		}
+		r.lineage.Snapshots = append(r.lineage.Snapshots, s)
 		// Appending may have moved the snapshots.
 		r.to = r.byID(r.to.ID)
 	}
-	if len(r.opts.Disks) == 0 {
+	if r.whole() {
 		r.lineage.Settle(r.to.ID, targetsOf(r.refs(r.to)))
-		return
+		return nil
 	}
 	for _, d := range r.disks {
 		r.lineage.Stray(d.req.Disk.Target, r.to.ID)
 	}
+	return nil
 }

@@ -109,6 +109,7 @@ func (r *rig) checkNothingLeft() {
 		r.t.Error("the guardian is left behind")
 	}
 	r.wantObjectsAsRecorded()
+	r.wantMachinesAsRecorded()
 }
 
 func (r *rig) wantNoJournal() {

@@ -31,6 +31,9 @@ func (r *reversion) planSafety(ctx context.Context) error {
 
 // takeSafety takes the present of the disks whose revert does not keep it by itself.
 func (r *reversion) takeSafety(ctx context.Context) error {
+	if err := r.keepPresentMachine(ctx); err != nil {
+		return err
+	}
 	for _, d := range r.disks {
 		if d.keep == nil || d.moving {
 			continue
@@ -88,6 +91,9 @@ func (r *reversion) dropKept(ctx context.Context, d *revertingDisk) error {
 // completeSafety takes what is missing of the safety snapshot. A part that is there was taken before the disk was
 // touched.
 func (r *reversion) completeSafety(ctx context.Context) error {
+	if err := r.keepPresentMachine(ctx); err != nil {
+		return err
+	}
 	for _, d := range r.disks {
 		if d.keep == nil || d.moving {
 			continue
@@ -107,13 +113,15 @@ func (r *reversion) completeSafety(ctx context.Context) error {
 	return r.follow(ctx)
 }
 
-func (r *reversion) safetyRecord() xmlspec.LineageSnapshot {
+func (r *reversion) safetyRecord() (xmlspec.LineageSnapshot, error) {
+	parts, err := r.keptParts()
 	s := xmlspec.LineageSnapshot{
 		ID: r.safety, Name: "safety-" + r.safety, Parent: r.lineage.Current, Created: r.begun.Unix(),
 		Description: fmt.Sprintf("before the revert to %s", r.to.Name), Safety: true, Level: "offline",
+		Machine: parts,
 	}
 	for _, d := range r.disks {
 		s.Disks = append(s.Disks, toRecord(*d.keep))
 	}
-	return s
+	return s, err
 }

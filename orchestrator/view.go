@@ -3,6 +3,7 @@ package orchestrator
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/domsnap/domsnap/methods"
@@ -24,8 +25,10 @@ type Snapshot struct {
 	Current     bool      `json:"current"`
 	Temporary   bool      `json:"temporary"`
 	// Until is when a temporary snapshot goes at the latest; absent where only its holder's end decides.
-	Until       *time.Time     `json:"until,omitempty"`
-	Safety      bool           `json:"safety"`
+	Until  *time.Time `json:"until,omitempty"`
+	Safety bool       `json:"safety"`
+	// Machine is what is kept besides the disks and the definition: nvram, tpm.
+	Machine     []string       `json:"machine"`
 	Consistency Consistency    `json:"consistency"`
 	Disks       []SnapshotDisk `json:"disks"`
 	Dependents  []string       `json:"dependents"`
@@ -62,6 +65,7 @@ func (op *operation) view(ctx context.Context, s *xmlspec.LineageSnapshot) *Snap
 		Domain: op.desc.Name, DomainUUID: op.desc.UUID, Name: s.Name, ID: s.ID, Parent: op.nameOf(s.Parent),
 		Description: s.Description, Created: time.Unix(s.Created, 0).UTC(), State: op.stateOf(s),
 		Reason: s.Reason, Current: op.lineage.Current == s.ID, Safety: s.Safety,
+		Machine: nonNil(strings.Fields(s.Machine)),
 		Consistency: Consistency{
 			Level: s.Level, FrozenMS: s.FrozenMS, PausedMS: s.PausedMS,
 			FilesystemsFrozen: s.Frozen, FilesystemsThawed: s.Thawed, Skipped: nonNil(s.Skipped),

@@ -11,6 +11,12 @@ type Domain struct {
 	Name  string
 	UUID  string
 	Disks []Disk
+	// NVRAM is the file with the variables of the firmware; empty for none.
+	NVRAM string
+	// TPM is nil for none.
+	TPM *TPM
+	// XML is the whole document.
+	XML string
 }
 
 // Disk is one <disk> of a domain, in libvirt's words.
@@ -72,10 +78,11 @@ func ParseDomain(doc string) (*Domain, error) {
 	if err := domainLimits.decode(doc, &raw); err != nil {
 		return nil, fmt.Errorf("read domain XML: %w", err)
 	}
-	d := &Domain{Name: raw.Name, UUID: raw.UUID}
+	d := &Domain{Name: raw.Name, UUID: raw.UUID, NVRAM: readNVRAM(raw.OS), XML: doc}
 	if raw.Devices == nil {
 		return d, nil
 	}
+	d.TPM = readTPM(raw.Devices.TPMs)
 	for i := range raw.Devices.Disks {
 		disk, err := readDisk(&raw.Devices.Disks[i])
 		if err != nil {

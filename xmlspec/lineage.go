@@ -53,6 +53,8 @@ type LineageSnapshot struct {
 	PausedMS    int64  `xml:"paused,attr,omitempty"`
 	Frozen      int    `xml:"-"`
 	Thawed      int    `xml:"-"`
+	// Machine names what is kept on the host besides the disks and the definition: nvram, tpm.
+	Machine string `xml:"-"`
 	// Skipped says which disks were left out, and why.
 	Skipped []string      `xml:"skipped"`
 	Disks   []LineageDisk `xml:"-"`
@@ -101,12 +103,13 @@ type LineageNetwork struct {
 // layout is what snapshots have in common that differ in their ids and times only: "{id}" stands for the snapshot's own
 // id, "{parent}" for its parent's. Nearly all snapshots of a domain share one, so a snapshot costs one small element.
 type layout struct {
-	N      int           `xml:"n,attr"`
-	Level  string        `xml:"level,attr"`
-	HeldBy string        `xml:"held,attr,omitempty"`
-	Frozen int           `xml:"fsfrozen,attr,omitempty"`
-	Thawed int           `xml:"fsthawed,attr,omitempty"`
-	Disks  []LineageDisk `xml:"disk"`
+	N       int           `xml:"n,attr"`
+	Level   string        `xml:"level,attr"`
+	HeldBy  string        `xml:"held,attr,omitempty"`
+	Frozen  int           `xml:"fsfrozen,attr,omitempty"`
+	Thawed  int           `xml:"fsthawed,attr,omitempty"`
+	Machine string        `xml:"machine,attr,omitempty"`
+	Disks   []LineageDisk `xml:"disk"`
 }
 
 // ParseLineage reads what Marshal wrote, and nothing else: others may write to a domain's metadata. An empty text is an
@@ -164,7 +167,7 @@ func (l *Lineage) expand() error {
 		if err := filled.add(s, lay.Disks); err != nil {
 			return err
 		}
-		s.Level, s.HeldBy, s.Frozen, s.Thawed = lay.Level, lay.HeldBy, lay.Frozen, lay.Thawed
+		s.Level, s.HeldBy, s.Frozen, s.Thawed, s.Machine = lay.Level, lay.HeldBy, lay.Frozen, lay.Thawed, lay.Machine
 		s.Disks = s.fill(lay.Disks)
 	}
 	return nil
@@ -175,7 +178,7 @@ func (l *Lineage) compact() {
 	seen := map[string]int{}
 	for i := range l.Snapshots {
 		s := &l.Snapshots[i]
-		lay := layout{Level: s.Level, HeldBy: s.HeldBy, Frozen: s.Frozen, Thawed: s.Thawed, Disks: s.strip()}
+		lay := layout{Level: s.Level, HeldBy: s.HeldBy, Frozen: s.Frozen, Thawed: s.Thawed, Machine: s.Machine, Disks: s.strip()}
 		key := lay.key()
 		n, ok := seen[key]
 		if !ok {
@@ -189,7 +192,7 @@ func (l *Lineage) compact() {
 
 // key is the same text for equal layouts: pointers are replaced by what they point to.
 func (l layout) key() string {
-	key := []any{l.Level, l.HeldBy, l.Frozen, l.Thawed}
+	key := []any{l.Level, l.HeldBy, l.Frozen, l.Thawed, l.Machine}
 	for _, d := range l.Disks {
 		if d.RBD != nil {
 			key = append(key, *d.RBD)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -42,6 +43,7 @@ func revertFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "running", Usage: "start the domain afterwards"},
 		&cli.BoolFlag{Name: "paused", Usage: "start it afterwards, paused"},
 		&cli.BoolFlag{Name: "off", Usage: "leave it off afterwards"},
+		&cli.StringSliceFlag{Name: "map", Usage: "`OLD=NEW`: the disk that was OLD has the target NEW by now, repeatable"},
 		&cli.BoolFlag{Name: "no-safety", Usage: "do not keep the present as a snapshot"},
 		&cli.BoolFlag{Name: "verify", Usage: "compare the disks with the snapshot afterwards, where they had changed"},
 		&cli.BoolFlag{Name: "dry-run", Usage: "print the plan and change nothing"},
@@ -54,13 +56,28 @@ func (ui *ui) revertAction(arguments int, what func(*cli.Context) (string, []str
 		return ui.storage(arguments, func(ctx context.Context, o *orchestrator.Orchestrator, c *cli.Context) (answer, error) {
 			opts := orchestrator.RevertOptions{Domain: c.Args().First(), Force: c.Bool("force"), NoSafety: c.Bool("no-safety"), Verify: c.Bool("verify")}
 			opts.Snapshot, opts.Disks = what(c)
-			var err error
-			if opts.After, err = stateAfter(c); err != nil {
+			var err, mapErr error
+			opts.After, err = stateAfter(c)
+			opts.Map, mapErr = mappings(c)
+			if err := errors.Join(err, mapErr); err != nil {
 				return answer{}, err
 			}
 			return revert(ctx, o, c, opts)
 		})(c)
 	}
+}
+
+// mappings are the values of --map.
+func mappings(c *cli.Context) ([]orchestrator.Mapping, error) {
+	var all []orchestrator.Mapping
+	for _, value := range c.StringSlice("map") {
+		from, to, ok := strings.Cut(value, "=")
+		if !ok || from == "" || to == "" {
+			return nil, usage("--map wants OLD=NEW, two targets, and not %q", value)
+		}
+		all = append(all, orchestrator.Mapping{From: from, To: to})
+	}
+	return all, nil
 }
 
 func stateAfter(c *cli.Context) (orchestrator.State, error) {

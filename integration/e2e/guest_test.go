@@ -23,12 +23,26 @@ type machine struct {
 	targets []string
 }
 
-func startMachine(t *testing.T, disks []lab.Disk) *machine {
+// newMachine is one that is off.
+func newMachine(t *testing.T, disks []lab.Disk) *machine {
 	t.Helper()
-	m := &machine{Domain: lab.StartTestDomain(t, lab.Options{Disks: disks}), t: t, p: newProgram(t)}
-	for i := range disks {
+	return newMachineOf(t, lab.Options{Disks: disks})
+}
+
+func newMachineOf(t *testing.T, opts lab.Options) *machine {
+	t.Helper()
+	m := &machine{Domain: lab.NewTestDomain(t, opts), t: t, p: newProgram(t)}
+	for i := range opts.Disks {
 		m.targets = append(m.targets, fmt.Sprintf("vd%c", 'a'+i))
 	}
+	return m
+}
+
+// startMachine is one that runs, and its agent answers.
+func startMachine(t *testing.T, disks []lab.Disk) *machine {
+	t.Helper()
+	m := newMachine(t, disks)
+	m.on()
 	return m
 }
 

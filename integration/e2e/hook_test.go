@@ -19,7 +19,7 @@ const hooks = "/etc/libvirt/hooks"
 // TestHalfRevertedDomainDoesNotStart: a revert is killed between two disks; libvirt refuses to start the domain, by the
 // hook that is installed beside another, until recover has ended the revert.
 func TestHalfRevertedDomainDoesNotStart(t *testing.T) {
-	m := &machine{Domain: lab.NewTestDomain(t, lab.Options{Disks: small(lab.QcowFile, lab.ThinLV)}), t: t, p: newProgram(t)}
+	m := newMachine(t, small(lab.QcowFile, lab.ThinLV))
 	other := m.p.installHook()
 	m.p.create(m.Name(), "s1")
 	m.startStop()

@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -60,42 +59,4 @@ func (x *torturer) inFiles() string {
 		}
 	}
 	return all
-}
-
-// checkPresent: the disks have this content.
-func (x *torturer) checkPresent(want map[string]string) {
-	x.t.Helper()
-	if now := x.diskSums(); !maps.Equal(now, want) {
-		x.t.Errorf("the disks hold %v, want %v", now, want)
-	}
-}
-
-// checkSnapshot: the snapshot has this content.
-func (x *torturer) checkSnapshot(name string, want map[string]string) {
-	x.t.Helper()
-	if now := x.sourceSums(name); !maps.Equal(now, want) {
-		x.t.Errorf("snapshot %s holds %v, want %v", name, now, want)
-	}
-}
-
-// named is the snapshot with the name, nil for none.
-func (x *torturer) named(name string) *orchestrator.Snapshot {
-	x.t.Helper()
-	for _, s := range x.p.list(x.Name()) {
-		if s.Name == name {
-			return &s
-		}
-	}
-	return nil
-}
-
-// safety is the safety snapshot, nil for none.
-func (x *torturer) safety() *orchestrator.Snapshot {
-	x.t.Helper()
-	for _, s := range x.p.list(x.Name()) {
-		if s.Safety {
-			return &s
-		}
-	}
-	return nil
 }

@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -56,10 +55,7 @@ func newTorturer(t *testing.T, disks []lab.Disk, options ...string) *torturer {
 	if path == "" {
 		t.Fatal("the variable DOMSNAP_FAILPOINTS does not name a program with failpoints")
 	}
-	m := &machine{Domain: lab.NewTestDomain(t, lab.Options{Disks: disks}), t: t, p: newProgram(t)}
-	for i := range disks {
-		m.targets = append(m.targets, fmt.Sprintf("vd%c", 'a'+i))
-	}
+	m := newMachine(t, disks)
 	return &torturer{
 		machine: m, options: options, every: everyPoint,
 		failing: cli.Program{Path: path, StateDir: m.p.StateDir},

@@ -31,14 +31,6 @@ func (x *torturer) create(name string) {
 	x.p.create(x.Name(), name, x.options...)
 }
 
-// scribble writes to all disks of the domain, which is off: a good part of each, here and there.
-func (x *torturer) scribble(with byte) {
-	x.t.Helper()
-	for _, target := range x.targets {
-		check(x.t, x.Scribble(x.t.Context(), target, with, lab.HereAndThere()...))
-	}
-}
-
 func (x *torturer) creates() victim {
 	return victim{
 		name: "create", args: append([]string{"snapshot-create-as", x.Name(), "new"}, x.options...), ready: func() {},

@@ -129,14 +129,25 @@ func (w *walker) revertOne(name string) {
 	}
 }
 
-// revertRunning reverts a running guest, which has to be forced, and asks the guest what it has.
+// revertRunning reverts a running guest, which has to be forced, undoes that, and reverts once more.
 func (w *walker) revertRunning(name string, seed uint64) {
 	w.t.Helper()
 	w.on()
 	w.fill(seed)
 	want := w.guestSums()
 	w.fill(99)
+	before := w.guestSums()
 	w.p.fails(6, "snapshot-revert", w.Name(), name)
+	safety := w.revertForced(name, want)
+	w.revertForced(safety, before)
+	w.revertForced(name, want)
+}
+
+// revertForced asks the guest what it has afterwards, and gives the name of the safety snapshot.
+func (w *walker) revertForced(name, want string) string {
+	w.t.Helper()
+	_, err := w.Exec(w.t.Context(), "sync")
+	check(w.t, err)
 	r := w.p.revert(w.Name(), name, "--force")
 	if r.DomainState != orchestrator.Running {
 		w.t.Errorf("the domain is %s", r.DomainState)
@@ -145,6 +156,7 @@ func (w *walker) revertRunning(name string, seed uint64) {
 	if now := w.guestSums(); now != want {
 		w.t.Errorf("in the guest after the revert to %s:\n%s\nwant\n%s", name, now, want)
 	}
+	return *r.Safety
 }
 
 // deleteAll deletes half while the guest runs and half when it is off.

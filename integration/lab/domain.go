@@ -24,6 +24,8 @@ type Options struct {
 	Disks          []Disk
 	MemoryMiB      int  // 192 if 0
 	NoAgentChannel bool // the guest's agent then finds no port
+	UEFI           bool // with variables in a file
+	TPM            bool // an emulated one
 }
 
 // Domain is a guest with its storage.
@@ -98,6 +100,9 @@ func (d *Domain) Libvirt() *libvirt.Domain { return d.dom }
 // ConsoleLog is the file with the guest's serial console.
 func (d *Domain) ConsoleLog() string { return filepath.Join(stateDir, d.name+".console") }
 
+// NVRAM is where the variables of UEFI are.
+func (d *Domain) NVRAM() string { return filepath.Join("/var/lib/libvirt/qemu/nvram", d.name+"_VARS.fd") }
+
 func (d *Domain) controlPath() string { return filepath.Join(stateDir, d.name+".control") }
 
 // Source is where the disk was made: a path, pool/image for rbd, an export for NBD; empty if there is no such disk.
@@ -155,7 +160,8 @@ func (d *Domain) undefine() error {
 	}
 	err := d.Stop()
 	undefineErr := d.dom.UndefineFlags(libvirt.DOMAIN_UNDEFINE_SNAPSHOTS_METADATA |
-		libvirt.DOMAIN_UNDEFINE_CHECKPOINTS_METADATA | libvirt.DOMAIN_UNDEFINE_MANAGED_SAVE)
+		libvirt.DOMAIN_UNDEFINE_CHECKPOINTS_METADATA | libvirt.DOMAIN_UNDEFINE_MANAGED_SAVE |
+		libvirt.DOMAIN_UNDEFINE_NVRAM | libvirt.DOMAIN_UNDEFINE_TPM)
 	freeErr := d.dom.Free()
 	d.dom = nil
 	return errors.Join(err, undefineErr, freeErr, d.disconnect())

@@ -31,6 +31,14 @@ func (d *Domain) describe(opts Options) (string, error) {
 		},
 		Devices: d.devices(opts),
 	}
+	if opts.UEFI {
+		doc.OS.Loader = &libvirtxml.DomainLoader{Path: "/usr/share/OVMF/OVMF_CODE_4M.fd", Readonly: "yes", Type: "pflash"}
+		doc.OS.NVRam = &libvirtxml.DomainNVRam{Template: "/usr/share/OVMF/OVMF_VARS_4M.fd", NVRam: d.NVRAM()}
+	}
+	if opts.TPM {
+		backend := &libvirtxml.DomainTPMBackend{Emulator: &libvirtxml.DomainTPMBackendEmulator{Version: "2.0"}}
+		doc.Devices.TPMs = []libvirtxml.DomainTPM{{Model: "tpm-crb", Backend: backend}}
+	}
 	text, err := doc.Marshal()
 	if err != nil {
 		return "", fmt.Errorf("write domain XML: %w", err)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/domsnap/domsnap/methods"
 	"github.com/domsnap/domsnap/orchestrator/durable"
+	"github.com/domsnap/domsnap/orchestrator/machine"
 )
 
 // Verb is what is being done.
@@ -51,8 +52,9 @@ type Intent struct {
 	Disks []methods.Disk `json:"disks,omitempty"`
 	// Hows are the ways of a revert, disk by disk.
 	Hows []methods.How `json:"hows,omitempty"`
-	// Whole says that a revert covers all disks of the snapshot.
-	Whole bool `json:"whole,omitempty"`
+	// Whole says that a revert covers all disks of the snapshot. Back are the parts of the machine that it puts back.
+	Whole bool           `json:"whole,omitempty"`
+	Back  []machine.Part `json:"back,omitempty"`
 	// State is the domain state to end in.
 	State string `json:"state,omitempty"`
 	// Reverted says that all disks of a revert are done, so that they must not be touched again.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -18,6 +19,9 @@ import (
 
 // powerOffTimeout is more than libvirt itself gives QEMU to end.
 const powerOffTimeout = time.Minute
+
+// tpmStates is where libvirt's system daemon has the state of emulated TPMs, in a directory for each domain.
+const tpmStates = "/var/lib/libvirt/swtpm"
 
 // Domain is one domain. It is found again where the connection is another one by now, so that a guest can be let go
 // whose daemon was started anew meanwhile.
@@ -106,7 +110,20 @@ func (d *Domain) parsed(flags libvirt.DomainXMLFlags) (*xmlspec.Domain, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the domain's XML: %w", err)
 	}
-	return xmlspec.ParseDomain(text)
+	parsed, err := xmlspec.ParseDomain(text)
+	if err == nil && parsed.TPM != nil && parsed.TPM.Path == "" {
+		parsed.TPM.Path = filepath.Join(tpmStates, parsed.UUID)
+	}
+	return parsed, err
+}
+
+// Foreign implements orchestrator.Records.
+func (d *Domain) Foreign(ctx context.Context) ([]string, error) {
+	names, err := ask(ctx, d, func(d *Domain) ([]string, error) { return d.dom.SnapshotListNames(0) })
+	if err != nil {
+		return nil, fmt.Errorf("list libvirt's snapshots: %w", err)
+	}
+	return names, nil
 }
 
 func (d *Domain) state() (orchestrator.State, error) {

@@ -1,0 +1,79 @@
+package machine
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+// racy is how much later than a file's last change it has to be, so that the file's time would show another change: file
+// systems count time in ticks.
+const racy = 20 * time.Millisecond
+
+// signature tells two states of a file or a directory apart without reading what is in it. It is empty where there is
+// none.
+type signature []entry
+
+type entry struct {
+	name    string
+	mode    fs.FileMode
+	size    int64
+	inode   uint64
+	changed time.Time
+}
+
+// sign looks at a file, or at a directory and all below.
+func sign(path string) (signature, error) {
+	var s signature
+	err := walk(path, func(_ *os.Root, name string, info fs.FileInfo) error {
+		e := entry{name: name, mode: info.Mode(), size: info.Size()}
+		if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+			e.inode, e.changed = stat.Ino, time.Unix(stat.Ctim.Unix())
+		}
+		s = append(s, e)
+		return nil
+	})
+	return s, err
+}
+
+// before says that the last change was surely before a time. A change that is yet to come is one by another clock.
+func (s signature) before(at time.Time) bool {
+	for _, e := range s {
+		if age := at.Sub(e.changed); age <= racy && age > -time.Second {
+			return false
+		}
+	}
+	return true
+}
+
+// walk visits the file or directory, and all files and directories below. Nothing else belongs to a machine, and no link
+// leads out of where it is. A path that is not there has nothing to visit.
+func walk(path string, visit func(from *os.Root, name string, info fs.FileInfo) error) error {
+	from, err := os.OpenRoot(filepath.Dir(path))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	return fs.WalkDir(from.FS(), filepath.Base(path), func(name string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil || !d.IsDir() && !d.Type().IsRegular() {
+			return err
+		}
+		info, err := d.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return visit(from, name, info)
+	})
+}

@@ -1,0 +1,196 @@
+package orchestrator_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/domsnap/domsnap/methods/memory"
+	"github.com/domsnap/domsnap/orchestrator"
+	"github.com/domsnap/domsnap/orchestrator/machine"
+	"github.com/domsnap/domsnap/quiesce"
+)
+
+// firmware gives the domain NVRAM and a TPM, as files below a directory.
+func (r *rig) firmware(text string) *rig {
+	r.t.Helper()
+	dir := filepath.Join(r.dir, "libvirt")
+	nvram, tpm := filepath.Join(dir, "web1_VARS.fd"), filepath.Join(dir, "tpm")
+	for _, file := range []string{nvram, filepath.Join(tpm, "tpm2-00.permall")} {
+		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+			r.t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+	r.domain.edit(func(d *fakeDomain) {
+		d.firmware = "<os><nvram>" + nvram + "</nvram></os>"
+		d.devices = "<tpm model='tpm-crb'><backend type='emulator'><source type='dir' path='" + tpm + "'/></backend></tpm>"
+	})
+	return r
+}
+
+func (r *rig) wantFirmware(want string) {
+	r.t.Helper()
+	for _, name := range []string{"web1_VARS.fd", "tpm/tpm2-00.permall"} {
+		got, err := os.ReadFile(filepath.Join(r.dir, "libvirt", name))
+		if err != nil || string(got) != want {
+			r.t.Errorf("%s is %q, %v, want %q", name, got, err, want)
+		}
+	}
+}
+
+func (r *rig) machines() machine.Store { return machine.Store{Dir: filepath.Join(r.dir, "machines")} }
+
+// wantMachinesAsRecorded: every snapshot has its definition, and nothing is left of others. Snapshots of single disks, as
+// the safety of such a revert, may have none.
+func (r *rig) wantMachinesAsRecorded() {
+	r.t.Helper()
+	ids, err := r.machines().Snapshots(r.domain.uuid)
+	if err != nil {
+		r.t.Error(err)
+	}
+	recorded := map[string]bool{}
+	for _, s := range r.lineage().Snapshots {
+		recorded[s.ID] = true
+	}
+	for _, id := range ids {
+		of := machine.Snapshot{Domain: r.domain.uuid, ID: id}
+		if text, err := r.machines().Definition(of); !recorded[id] || err != nil || strings.Contains(text, otherMetadata) {
+			r.t.Errorf("kept of snapshot %s, recorded %t: %s, %v", id, recorded[id], text, err)
+		}
+	}
+}
+
+func TestRevertBringsTheMachineBack(t *testing.T) {
+	r := newRig(t).firmware("one").off()
+	one := r.take("one")
+	if diff := cmp.Diff([]string{"nvram", "tpm"}, one.Machine); diff != "" {
+		t.Errorf("kept: %s", diff)
+	}
+	r.firmware("now")
+	back := r.revert("one")
+	r.wantFirmware("one")
+	if _, err := r.Revert(t.Context(), revertTo(*back.Safety)); err != nil {
+		t.Fatal(err)
+	}
+	r.wantFirmware("now")
+	if _, err := r.Revert(t.Context(), orchestrator.RevertOptions{Domain: "web1", Snapshot: "one", Disks: []string{"vda"}}); err != nil {
+		t.Fatal(err)
+	}
+	r.wantFirmware("now")
+	for _, name := range r.names() {
+		if _, err := r.Delete(t.Context(), orchestrator.DeleteOptions{Domain: "web1", Snapshot: name}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if ids, err := r.machines().Snapshots(r.domain.uuid); err != nil || len(ids) > 0 {
+		t.Errorf("kept are %v, %v", ids, err)
+	}
+}
+
+// A guest may write its firmware's variables until it is held.
+func TestTheMachineIsThatOfTheWindow(t *testing.T) {
+	r := newRig(t).firmware("before")
+	r.listen = func(e orchestrator.Event) {
+		if e.Step == "prepare vdb by memory" && e.Done {
+			r.firmware("in the window")
+		}
+	}
+	r.take("one")
+	r.listen = nil
+	r.off().firmware("now")
+	r.revert("one")
+	r.wantFirmware("in the window")
+}
+
+func TestAFailedCreateKeepsNoMachine(t *testing.T) {
+	r := newRig(t).firmware("one")
+	r.store.Fail(memory.AtTake, "vdb", errPlanned)
+	_, err := r.Create(t.Context(), orchestrator.CreateOptions{Domain: "web1", Name: "one", Quiesce: quiesce.Try})
+	wantError(t, err, orchestrator.ErrFailed)
+	if ids, err := r.machines().Snapshots(r.domain.uuid); err != nil || len(ids) > 0 {
+		t.Errorf("kept are %v, %v", ids, err)
+	}
+}
+
+func TestRevertRefusesAnotherMachine(t *testing.T) {
+	r := newRig(t).firmware("one").off()
+	r.take("one")
+	same := r.domain.disks
+	for name, c := range map[string]struct {
+		change func(*fakeDomain)
+		want   string
+	}{
+		"added":   {func(d *fakeDomain) { d.disks = append(same[:2:2], fakeDisk{target: "vdc", file: memory.Prefix + "vda"}) }, "vdc was added"},
+		"removed": {func(d *fakeDomain) { d.disks = same[:1:1] }, "vdb was removed"},
+		"both": {func(d *fakeDomain) { d.disks = []fakeDisk{same[0], {target: "vdc", file: same[1].file}} },
+			"vdb was removed; vdc was added"},
+		"no firmware": {func(d *fakeDomain) { d.disks, d.firmware = same, "" }, "it has no nvram any more"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r.firmware("now").domain.edit(c.change)
+			_, err := r.Revert(t.Context(), revertTo("one"))
+			wantError(t, err, orchestrator.ErrRefused)
+			if !strings.Contains(fmt.Sprint(err), c.want) {
+				t.Errorf("error is %v, want %q", err, c.want)
+			}
+			r.wantFirmware("now")
+			if _, err := r.Revert(t.Context(), orchestrator.RevertOptions{Domain: "web1", Snapshot: "one", Disks: []string{"vda"}, NoSafety: true}); err != nil {
+				t.Errorf("the disk that is the same: %v", err)
+			}
+		})
+	}
+	r.domain.edit(func(d *fakeDomain) { d.disks = same })
+	r.firmware("now")
+}
+
+func TestRevertFollowsADiskToItsNewTarget(t *testing.T) {
+	r := twoSnapshots(t)
+	r.domain.edit(func(d *fakeDomain) { d.disks[1].target = "vdc" })
+	opts := revertTo("one")
+	_, err := r.Revert(t.Context(), opts)
+	wantError(t, err, orchestrator.ErrRefused)
+	for _, wrong := range []orchestrator.Mapping{{From: "vda", To: "vdc"}, {From: "vdb", To: "vda"}, {From: "vdb", To: "vdx"}, {From: "vdx", To: "vdc"}} {
+		opts.Map = []orchestrator.Mapping{wrong}
+		if _, err := r.Revert(t.Context(), opts); err == nil {
+			t.Errorf("--map %v went through", wrong)
+		}
+	}
+	opts.Map = []orchestrator.Mapping{{From: "vdb", To: "vdc"}}
+	if _, err := r.Revert(t.Context(), opts); err != nil {
+		t.Fatal(err)
+	}
+	r.wantContent("a one", "b one")
+	// From now on it is vdc in all of them.
+	if _, err := r.Revert(t.Context(), revertTo("two")); err != nil {
+		t.Fatal(err)
+	}
+	r.wantContent("a two", "b two")
+}
+
+func TestCheckFindsWhatTheMachineHasLost(t *testing.T) {
+	r := newRig(t).firmware("one").off()
+	one := r.take("one")
+	dir := r.machines().Path(machine.Snapshot{Domain: r.domain.uuid, ID: one.ID})
+	if err := os.Rename(dir, filepath.Join(filepath.Dir(dir), "sother")); err != nil {
+		t.Fatal(err)
+	}
+	r.wantFound("missing | one | nvram tpm", "orphan |  | "+filepath.Join(filepath.Dir(dir), "sother")+" belongs to no snapshot")
+	_, err := r.Revert(t.Context(), revertTo("one"))
+	wantError(t, err, orchestrator.ErrRefused)
+	if err := os.Rename(filepath.Join(filepath.Dir(dir), "sother"), dir); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestCheckFindsSnapshotsOfLibvirt(t *testing.T) {
+	r := newRig(t)
+	r.domain.edit(func(d *fakeDomain) { d.foreign = []string{"by-hand"} })
+	r.wantFound("foreign |  | libvirt has snapshots of its own")
+}
