@@ -127,7 +127,9 @@ func TestRevertRefusesAnotherMachine(t *testing.T) {
 		change func(*fakeDomain)
 		want   string
 	}{
-		"added":   {func(d *fakeDomain) { d.disks = append(same[:2:2], fakeDisk{target: "vdc", file: memory.Prefix + "vda"}) }, "vdc was added"},
+		"added": {func(d *fakeDomain) {
+			d.disks = []fakeDisk{same[0], same[1], {target: "vdc", file: same[0].file}}
+		}, "vdc was added"},
 		"removed": {func(d *fakeDomain) { d.disks = same[:1:1] }, "vdb was removed"},
 		"both": {func(d *fakeDomain) { d.disks = []fakeDisk{same[0], {target: "vdc", file: same[1].file}} },
 			"vdb was removed; vdc was added"},

@@ -96,9 +96,24 @@ func (op *operation) planCreate(ctx context.Context, opts CreateOptions) (*Plan,
 			return nil, err
 		}
 	}
+	if err := op.checkRoom(p); err != nil {
+		return nil, err
+	}
 	p.Hold = op.planHold(opts)
 	p.Steps = p.steps()
 	return p, nil
+}
+
+// checkRoom comes before anything is made: what cannot be recorded is not taken.
+func (op *operation) checkRoom(p *Plan) error {
+	s := xmlspec.LineageSnapshot{ID: p.ID, Name: p.Name, Description: p.Description, Parent: op.lineage.Current}
+	for _, ref := range p.refs() {
+		s.Disks = append(s.Disks, toRecord(ref))
+	}
+	if err := op.lineage.CheckRoom(s); err != nil {
+		return refuse("delete some snapshots, as with: domsnap snapshot-prune "+op.desc.Name, "%w", err)
+	}
+	return nil
 }
 
 func (op *operation) newPlan(opts CreateOptions) (*Plan, error) {

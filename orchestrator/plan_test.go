@@ -9,6 +9,7 @@ import (
 	"github.com/domsnap/domsnap/methods/memory"
 	"github.com/domsnap/domsnap/orchestrator"
 	"github.com/domsnap/domsnap/quiesce"
+	"github.com/domsnap/domsnap/xmlspec"
 )
 
 func TestPlanIsWhatCreateDoes(t *testing.T) {
@@ -96,4 +97,20 @@ func TestDescriptorGivesTheNameUnlessTheCallDoes(t *testing.T) {
 			t.Errorf("asked for %q: %+v, %v", c.asked, p, err)
 		}
 	}
+}
+
+// What libvirt could not keep is not taken.
+func TestCreateRefusesWhatCannotBeRecorded(t *testing.T) {
+	r := newRig(t)
+	opts := orchestrator.CreateOptions{Domain: "web1", Name: "long", Description: strings.Repeat("x", xmlspec.Room)}
+	_, err := r.Create(t.Context(), opts)
+	wantError(t, err, orchestrator.ErrRefused)
+	opts.Description = strings.Repeat("x", xmlspec.Room/2)
+	if _, err := r.Create(t.Context(), opts); err != nil {
+		t.Fatal(err)
+	}
+	opts.Name = "second"
+	_, err = r.Create(t.Context(), opts)
+	wantError(t, err, orchestrator.ErrRefused)
+	r.wantNames("long")
 }

@@ -12,7 +12,7 @@ import (
 
 // FuzzParseDomain reads the XML of a domain, which anybody may have defined.
 func FuzzParseDomain(f *testing.F) {
-	f.Add("<domain type='kvm'><name>web1</name><uuid>6f1d2c3b-0000-4000-8000-000000000001</uuid><devices>" +
+	f.Add("<domain type='kvm'><name>web1</name><uuid>6f1d2c3b-0000-4000-8000-000000000001</uuid><metadata><a xmlns='b'/></metadata><devices>" +
 		"<disk type='file' device='disk'><driver name='qemu' type='qcow2' cache='none'/><source file='/a'/><target dev='vda'/></disk>" +
 		"<disk type='network'><source protocol='rbd' name='p/i'><host name='h' port='1'/></source><target dev='vdb'/></disk></devices></domain>")
 	f.Add("<domain><devices><disk type='volume'><source pool='p' volume='v'/></disk><disk type='block'/></devices></domain>")
@@ -23,7 +23,21 @@ func FuzzParseDomain(f *testing.F) {
 		if (d == nil) == (err == nil) {
 			t.Errorf("%+v, %v", d, err)
 		}
+		if err == nil {
+			checkWithoutMetadata(t, text)
+		}
 	})
+}
+
+func checkWithoutMetadata(t *testing.T, text string) {
+	t.Helper()
+	once, err := WithoutMetadata(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := WithoutMetadata(once); err != nil || again != once {
+		t.Errorf("without metadata it is %q, and again %q, %v", once, again, err)
+	}
 }
 
 // FuzzParseLineage reads a domain's metadata: what was read and is written reads the same.

@@ -3,6 +3,8 @@ package xmlspec
 import (
 	"encoding/xml"
 	"fmt"
+	"reflect"
+	"slices"
 	"strings"
 )
 
@@ -175,36 +177,25 @@ func (l *Lineage) expand() error {
 
 func (l *Lineage) compact() {
 	l.Layouts = nil
-	seen := map[string]int{}
 	for i := range l.Snapshots {
 		s := &l.Snapshots[i]
-		lay := layout{Level: s.Level, HeldBy: s.HeldBy, Frozen: s.Frozen, Thawed: s.Thawed, Machine: s.Machine, Disks: s.strip()}
-		key := lay.key()
-		n, ok := seen[key]
-		if !ok {
-			n = len(l.Layouts) + 1
-			seen[key], lay.N = n, n
-			l.Layouts = append(l.Layouts, lay)
-		}
-		s.Layout = n
+		s.Layout = l.layoutOf(layout{
+			Level: s.Level, HeldBy: s.HeldBy, Frozen: s.Frozen, Thawed: s.Thawed, Machine: s.Machine, Disks: s.strip(),
+		})
 	}
 }
 
-// key is the same text for equal layouts: pointers are replaced by what they point to.
-func (l layout) key() string {
-	key := []any{l.Level, l.HeldBy, l.Frozen, l.Thawed, l.Machine}
-	for _, d := range l.Disks {
-		if d.RBD != nil {
-			key = append(key, *d.RBD)
-			d.RBD = nil
+// layoutOf is the number of the layout, which may be new. Most snapshots have that of the one before.
+func (l *Lineage) layoutOf(lay layout) int {
+	for _, known := range slices.Backward(l.Layouts) {
+		lay.N = known.N
+		if reflect.DeepEqual(known, lay) {
+			return lay.N
 		}
-		if d.Network != nil {
-			key = append(key, *d.Network)
-			d.Network = nil
-		}
-		key = append(key, d)
 	}
-	return fmt.Sprintf("%#v", key)
+	lay.N = len(l.Layouts) + 1
+	l.Layouts = append(l.Layouts, lay)
+	return lay.N
 }
 
 func (s *LineageSnapshot) strip() []LineageDisk {

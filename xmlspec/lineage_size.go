@@ -2,6 +2,7 @@ package xmlspec
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -12,6 +13,21 @@ const (
 	maxLineageDisks = 50_000
 	maxLineageText  = 4 << 20
 )
+
+// Room is how many bytes a lineage should have at most, a few thousand snapshots. Every snapshot of libvirt's own holds the
+// domain's metadata twice, and libvirt loses at its next start what has more than 1 MiB.
+const Room = 256 << 10
+
+// CheckRoom fails where the lineage would be larger than Room with this snapshot. What is there already is not judged.
+func (l *Lineage) CheckRoom(s LineageSnapshot) error {
+	with := *l
+	with.Snapshots = append(slices.Clone(l.Snapshots), s)
+	text, err := with.Marshal()
+	if err == nil && len(text) > Room {
+		err = fmt.Errorf("the records of %d snapshots would have %d bytes, and have room for %d", len(with.Snapshots), len(text), Room)
+	}
+	return err
+}
 
 // checkSize is for what is to be written.
 func (l *Lineage) checkSize(written int) error {

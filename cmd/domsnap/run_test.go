@@ -49,6 +49,7 @@ func TestWrongUsageIsOneLineAndCodeTwo(t *testing.T) {
 		"snapshot-create test /no/such/file",
 		"snapshot-revert test one --running --off",
 		"disk-revert test vda",
+		"snapshot-revert test one --map vda",
 		"recover test more",
 	} {
 		t.Run(line, func(t *testing.T) {

@@ -101,7 +101,9 @@ func (d *Domain) Libvirt() *libvirt.Domain { return d.dom }
 func (d *Domain) ConsoleLog() string { return filepath.Join(stateDir, d.name+".console") }
 
 // NVRAM is where the variables of UEFI are.
-func (d *Domain) NVRAM() string { return filepath.Join("/var/lib/libvirt/qemu/nvram", d.name+"_VARS.fd") }
+func (d *Domain) NVRAM() string {
+	return filepath.Join("/var/lib/libvirt/qemu/nvram", d.name+"_VARS.fd")
+}
 
 func (d *Domain) controlPath() string { return filepath.Join(stateDir, d.name+".control") }
 
