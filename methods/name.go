@@ -3,6 +3,7 @@ package methods
 import (
 	"fmt"
 	"regexp"
+	"strings"
 )
 
 var (
@@ -20,4 +21,12 @@ func ObjectName(id, target string) (string, error) {
 		return "", fmt.Errorf("check disk target %q: want lower case letters and digits, a letter first", target)
 	}
 	return "ds-" + id + "-" + target, nil
+}
+
+// SnapshotOf is the id of the snapshot for which a storage object of a disk was made; false where the name is not that of
+// such an object.
+func SnapshotOf(object, target string) (string, bool) {
+	id, isOurs := strings.CutPrefix(object, "ds-")
+	id, isDisks := strings.CutSuffix(id, "-"+target)
+	return id, isOurs && isDisks && idPattern.MatchString(id)
 }

@@ -90,6 +90,49 @@ func TestCheckFindsWhatIsNotRecorded(t *testing.T) {
 	}
 }
 
+func TestRepairAdoptsWhatItIsTold(t *testing.T) {
+	r := newRig(t).off()
+	r.write("a one", "b one")
+	s := r.take("one")
+	r.write("a now", "b now")
+	if _, err := r.Delete(t.Context(), orchestrator.DeleteOptions{Domain: "web1", Snapshot: "one", Metadata: true}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := r.Repair(t.Context(), "web1", "sother")
+	wantError(t, err, orchestrator.ErrNotFound)
+	_, err = r.Repair(t.Context(), "", s.ID)
+	wantError(t, err, orchestrator.ErrUsage)
+	r.wantNames()
+	result, err := r.Repair(t.Context(), "web1", s.ID)
+	if err != nil || !result.OK || len(result.Repaired) != 2 {
+		t.Fatalf("repair: %+v, %v", result, err)
+	}
+	r.wantNames("adopted-" + s.ID)
+	r.revert("adopted-" + s.ID)
+	r.wantContent("a one", "b one")
+	_, err = r.Repair(t.Context(), "web1", s.ID)
+	wantError(t, err, orchestrator.ErrNotFound)
+}
+
+// Where a snapshot moves a disk, its object alone does not say what was where.
+func TestAMovingSnapshotIsNotAdopted(t *testing.T) {
+	r := newRig(t, moving).off()
+	s, err := r.Create(t.Context(), orchestrator.CreateOptions{Domain: "web1", Name: "one", Descriptor: useMethod("moving", "vda", "vdb")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Delete(t.Context(), orchestrator.DeleteOptions{Domain: "web1", Snapshot: "one", Metadata: true}); err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range s.Disks {
+		r.orphans = append(r.orphans, d.Ref)
+	}
+	if _, err := r.Repair(t.Context(), "web1", s.ID); err == nil {
+		t.Error("it was adopted")
+	}
+	r.wantNames()
+}
+
 func TestCheckFindsUnfinishedWork(t *testing.T) {
 	r := newRig(t)
 	r.dieAt(memory.AfterTake, "vdb")

@@ -20,7 +20,7 @@ func (r *rig) define(change func(*fakeDomain)) { r.domain.edit(change) }
 
 func (r *rig) repair(want ...string) {
 	r.t.Helper()
-	result, err := r.Repair(r.t.Context(), "web1")
+	result, err := r.Repair(r.t.Context(), "web1", "")
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -30,7 +30,7 @@ func (r *rig) repair(want ...string) {
 	if !result.OK {
 		r.t.Errorf("afterwards: %+v", result.Findings)
 	}
-	again, err := r.Repair(r.t.Context(), "")
+	again, err := r.Repair(r.t.Context(), "", "")
 	if err != nil || len(again.Repaired) > 0 {
 		r.t.Errorf("the second repair did %q, %v", again.Repaired, err)
 	}
@@ -86,7 +86,7 @@ func TestRepairOfADomainThatCameFromABackupOfItsXML(t *testing.T) {
 	}
 	r.wantFound(want...)
 	r.enter(orchestrator.Running)
-	_, err := r.Repair(t.Context(), "web1")
+	_, err := r.Repair(t.Context(), "web1", "")
 	wantError(t, err, orchestrator.ErrRefused)
 	r.enter(orchestrator.Shutoff)
 	r.repair("web1: disk vda is on "+moved[0].file+" again", "web1: disk vdb is on "+moved[1].file+" again",
@@ -183,7 +183,7 @@ func TestRecoverGoesOnFromTheLatestLineage(t *testing.T) {
 func TestRepairLeavesUnfinishedWorkToRecover(t *testing.T) {
 	r := newRig(t)
 	r.beginJournal("create", "none")
-	_, err := r.Repair(t.Context(), "web1")
+	_, err := r.Repair(t.Context(), "web1", "")
 	wantError(t, err, orchestrator.ErrUnfinished)
 	r.recover()
 }

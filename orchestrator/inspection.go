@@ -25,6 +25,7 @@ type inspection struct {
 	// inUse says that one of those is written to now.
 	off     []string
 	movable []shelf.Source
+	orphans []orphan
 	inUse   bool
 }
 
@@ -202,9 +203,10 @@ func (i *inspection) findOrphans(ctx context.Context, m methods.Method, disk met
 		if strings.Contains(known, name) {
 			continue
 		}
+		i.noteOrphan(m, disk, name)
 		i.add(Finding{
 			Kind: FoundOrphan, What: fmt.Sprintf("%s by %s: %s belongs to no snapshot", disk.Target, by, name),
-			Fix: "find out who has made it; if nobody needs it, remove it by the storage's own tools",
+			Fix: "find out who has made it; to have it as a snapshot again, or to delete it as one: domsnap check --repair --adopt ID " + i.desc.Name,
 		})
 	}
 }

@@ -10,7 +10,12 @@ import (
 // Repair does what Check finds that can be done without a loss: it writes the lineage again from the host's copy, or the
 // copy from the lineage, and puts disks back that a definition has put onto the image of a snapshot. Then it checks anew.
 // Unfinished work comes first: that is ErrUnfinished.
-func (o *Orchestrator) Repair(ctx context.Context, domain string) (*CheckResult, error) {
+//
+// It records a snapshot that a storage has and nobody has recorded only where it is told which: that of the id adopt.
+func (o *Orchestrator) Repair(ctx context.Context, domain, adopt string) (*CheckResult, error) {
+	if adopt != "" && domain == "" {
+		return nil, &Problem{Kind: ErrUsage, Err: errors.New("whose snapshot is to be adopted: name the domain")}
+	}
 	names, err := o.toCheck(ctx, domain)
 	if err != nil {
 		return nil, err
@@ -18,7 +23,7 @@ func (o *Orchestrator) Repair(ctx context.Context, domain string) (*CheckResult,
 	var did []string
 	var errs []error
 	for _, name := range names {
-		more, err := o.repairOne(ctx, name)
+		more, err := o.repairOne(ctx, name, adopt)
 		if err != nil {
 			// One domain that cannot be helped now is no reason to leave the others.
 			errs = append(errs, fmt.Errorf("repair %s: %w", name, err))
@@ -36,7 +41,7 @@ func (o *Orchestrator) Repair(ctx context.Context, domain string) (*CheckResult,
 	return result, nil
 }
 
-func (o *Orchestrator) repairOne(ctx context.Context, name string) (did []string, err error) {
+func (o *Orchestrator) repairOne(ctx context.Context, name, adopt string) (did []string, err error) {
 	op, err := o.take(ctx, name)
 	if err != nil {
 		return nil, err
@@ -53,14 +58,27 @@ func (o *Orchestrator) repairOne(ctx context.Context, name string) (did []string
 	if did, err = i.moveBack(ctx); err != nil {
 		return did, err
 	}
-	stale := slices.ContainsFunc(i.found, func(f Finding) bool { return f.Kind == FoundCopy || f.Kind == FoundLineage })
-	if !stale {
-		return did, nil
+	more, err := i.repairRecords(ctx, adopt)
+	return append(did, more...), err
+}
+
+// repairRecords writes the lineage, and with it the host's copy, where one of them is behind or a snapshot is adopted.
+func (i *inspection) repairRecords(ctx context.Context, adopt string) (did []string, err error) {
+	if slices.ContainsFunc(i.found, func(f Finding) bool { return f.Kind == FoundCopy || f.Kind == FoundLineage }) {
+		did = append(did, i.desc.Name+": "+i.repairedLineage())
 	}
-	if err := i.commit(ctx); err != nil {
-		return did, err
+	if adopt != "" {
+		i.findOnDisks(ctx, nil)
+		adopted, err := i.adopt(ctx, adopt)
+		if err != nil {
+			return nil, err
+		}
+		did = append(did, adopted...)
 	}
-	return append(did, i.desc.Name+": "+i.repairedLineage()), nil
+	if len(did) == 0 {
+		return nil, nil
+	}
+	return did, i.commit(ctx)
 }
 
 // moveBack points the disks at where they were.

@@ -13,18 +13,26 @@ import (
 func (ui *ui) checkCommand() *cli.Command {
 	return &cli.Command{
 		Name: "check", ArgsUsage: "[DOMAIN]", Usage: "compare the records with the storages, and find what is wrong",
-		Flags: []cli.Flag{&cli.BoolFlag{Name: "repair",
-			Usage: "write the records again where one of them is lost, and put disks back onto their own images; nothing is deleted"}},
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "repair",
+				Usage: "write the records again where one of them is lost, and put disks back onto their own images; nothing is deleted"},
+			&cli.StringFlag{Name: "adopt", Usage: "with --repair: record the snapshot `ID`, which the storages have, as ds-ID-DISK, and nobody has recorded"},
+		},
 		Action: ui.maybeOne(check),
 	}
 }
 
 func check(ctx context.Context, o *orchestrator.Orchestrator, c *cli.Context) (answer, error) {
-	look := o.Check
-	if c.Bool("repair") {
-		look = o.Repair
+	if c.IsSet("adopt") && !c.Bool("repair") {
+		return answer{}, usage("--adopt goes with --repair")
 	}
-	r, err := look(ctx, c.Args().First())
+	var r *orchestrator.CheckResult
+	var err error
+	if c.Bool("repair") {
+		r, err = o.Repair(ctx, c.Args().First(), c.String("adopt"))
+	} else {
+		r, err = o.Check(ctx, c.Args().First())
+	}
 	return answer{r, func(w io.Writer) error { return printChecked(w, r) }}, err
 }
 

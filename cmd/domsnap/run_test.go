@@ -50,6 +50,8 @@ func TestWrongUsageIsOneLineAndCodeTwo(t *testing.T) {
 		"snapshot-revert test one --running --off",
 		"disk-revert test vda",
 		"snapshot-revert test one --map vda",
+		"check test --adopt sone",
+		"check --repair --adopt sone",
 		"recover test more",
 	} {
 		t.Run(line, func(t *testing.T) {

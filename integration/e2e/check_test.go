@@ -130,3 +130,29 @@ func TestRepairLeavesAnImageAloneThatWasWrittenTo(t *testing.T) {
 func withoutMetadata(document string) string {
 	return regexp.MustCompile(`(?s)<metadata>.*</metadata>`).ReplaceAllString(document, "")
 }
+
+// TestAdopt: what was forgotten by mistake, and what nobody has recorded, is a snapshot again.
+func TestAdopt(t *testing.T) {
+	x := newTorturer(t, blank(lab.ThickLV, lab.ThinLV, lab.BtrfsSubvol, lab.XFSFile, lab.RBD))
+	x.begin()
+	id := x.named("base").ID
+	x.p.delete(x.Name(), "base", "--metadata")
+	x.wantFindings("orphan vda", "orphan vdb", "orphan vdc", "orphan vdd", "orphan vde")
+	if left := x.findings("--repair", "--adopt", id); len(left) > 0 {
+		t.Errorf("after the repair: %q", left)
+	}
+	x.checkSnapshot("adopted-"+id, x.base)
+	x.p.revert(x.Name(), "adopted-"+id)
+	x.checkPresent(x.base)
+	x.deleteEverything()
+	x.wantFindings()
+}
+
+// TestCheckFindsSnapshotsOfLibvirt: virsh has one of its own.
+func TestCheckFindsSnapshotsOfLibvirt(t *testing.T) {
+	x := newTorturer(t, blank(lab.QcowFile))
+	tool(t, "virsh", "snapshot-create-as", x.Name(), "by-hand")
+	x.wantFindings("foreign ")
+	tool(t, "virsh", "snapshot-delete", x.Name(), "by-hand")
+	x.wantFindings()
+}

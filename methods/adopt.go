@@ -1,0 +1,34 @@
+package methods
+
+import (
+	"context"
+	"fmt"
+	"strings"
+)
+
+// nobody is an id that no snapshot has: ids of snapshots are longer.
+const nobody = "none"
+
+// Adopt is the Ref of a snapshot of the disk that the storage has and of which there is no record any more. It is named as
+// one that is to be taken, so that it fails with ErrUnsupported where the name does not follow from the disk and the id:
+// where a snapshot moves the disk to another source. It fails with ErrNotFound and ErrBroken as Stat does.
+func Adopt(ctx context.Context, m Method, disk Disk, id string) (Ref, error) {
+	object, err := ObjectName(id, disk.Target)
+	if err != nil {
+		return Ref{}, err
+	}
+	ref, err := m.Plan(ctx, PlanRequest{Disk: disk, ID: nobody})
+	if err != nil {
+		return Ref{}, fmt.Errorf("name the snapshot: %w", err)
+	}
+	template, err := ObjectName(nobody, disk.Target)
+	if err != nil {
+		return Ref{}, err
+	}
+	if m.Traits().MovesSource || !strings.HasSuffix(ref.Name, template) {
+		return Ref{}, unsupported(m, "adoption")
+	}
+	ref.Snapshot, ref.Name = id, strings.TrimSuffix(ref.Name, template)+object
+	_, err = m.Stat(ctx, ref)
+	return ref, err
+}
