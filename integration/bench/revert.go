@@ -26,18 +26,19 @@ type way struct {
 	kind        lab.Kind
 	method      string
 	// sparse: one in so many spots of the disk has data. rbd goes another way where most of a disk has changed, so its
-	// disks are full; so are those on XFS, where a hole divides what would be one extent.
-	sparse int
+	// disks are full; so are those on XFS, where a hole divides what would be one extent. sparseCopied is that of the disk
+	// that is copied as well, for which the storage needs twice the room.
+	sparse, sparseCopied int
 }
 
 var ways = []way{
-	{"qcow2", "qcow2 by qemu", lab.QcowFile, "", 4},
-	{"internal", "qcow2 by qemu, internal", lab.QcowFile, "qemu,mode=internal", 2},
-	{"thick", "thick LV by lvm", lab.ThickLV, "", 4},
-	{"thin", "thin LV by lvm", lab.ThinLV, "", 4},
-	{"btrfs", "raw by btrfs, subvolume", lab.BtrfsSubvol, "", 4},
-	{"xfs", "raw by reflink, XFS", lab.XFSFile, "", 1},
-	{"rbd", "rbd", lab.RBD, "", 1},
+	{"qcow2", "qcow2 by qemu", lab.QcowFile, "", 4, 4},
+	{"internal", "qcow2 by qemu, internal", lab.QcowFile, "qemu,mode=internal", 2, 2},
+	{"thick", "thick LV by lvm", lab.ThickLV, "", 4, 4},
+	{"thin", "thin LV by lvm", lab.ThinLV, "", 4, 4},
+	{"btrfs", "raw by btrfs, subvolume", lab.BtrfsSubvol, "", 4, 4},
+	{"xfs", "raw by reflink, XFS", lab.XFSFile, "", 1, 2},
+	{"rbd", "rbd", lab.RBD, "", 1, 2},
 }
 
 // inPlace shows that a revert costs what has changed and not what there is.
@@ -52,7 +53,7 @@ func (w way) inPlace(ctx context.Context, p cli.Program) error {
 	}
 	fmt.Printf("revert of 64 MiB, %s\n  400 MiB    %s\n  4000 MiB   %s\n  ratio      %.2f\n\n", w.title,
 		small.ours, large.ours, float64(large.ours.median())/float64(small.ours.median()))
-	percent, err := w.revertOf(ctx, p, load{size: largeDisk, changed: largeDisk / mib / 100, sparse: max(2, w.sparse), copied: true})
+	percent, err := w.revertOf(ctx, p, load{size: largeDisk, changed: largeDisk / mib / 100, sparse: w.sparseCopied, copied: true})
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package qemu
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/domsnap/domsnap/methods"
@@ -10,6 +11,14 @@ import (
 // CheckRevert implements methods.Reverter. A disk that runs on another file than the one that holds the snapshot, as an
 // overlay of it, has to be written.
 func (m *Internal) CheckRevert(ctx context.Context, req methods.RevertRequest) error {
+	if err := m.checkSame(ctx, req); err != nil {
+		return err
+	}
+	return m.images.unused(ctx, Image{req.To.Origin, qcow2})
+}
+
+// checkSame finds every reason against a revert but that somebody has the image open.
+func (m *Internal) checkSame(ctx context.Context, req methods.RevertRequest) error {
 	if req.Disk.Domain.Active {
 		return &methods.Blocked{What: "the domain is active", Hint: "shut it down first"}
 	}
@@ -29,7 +38,7 @@ func (m *Internal) CheckRevert(ctx context.Context, req methods.RevertRequest) e
 			Hint: "give the disk its old size back first",
 		}
 	}
-	return m.images.unused(ctx, now.Image)
+	return nil
 }
 
 // Revert implements methods.Reverter. Interrupted, the image holds either all of the present or all of the snapshot.
@@ -42,11 +51,12 @@ func (m *Internal) Revert(ctx context.Context, req methods.RevertRequest) (metho
 			return methods.Reverted{}, err
 		}
 	}
-	if err := m.CheckRevert(ctx, req); err != nil {
+	if err := m.checkSame(ctx, req); err != nil {
 		return methods.Reverted{}, err
 	}
+	// qemu-img locks the image before it changes anything.
 	if err := m.images.applyInside(ctx, req.To.Origin, req.To.Name); err != nil {
-		return methods.Reverted{}, err
+		return methods.Reverted{}, errors.Join(err, m.images.unused(ctx, Image{req.To.Origin, qcow2}))
 	}
 	return methods.Reverted{How: methods.HowNative}, nil
 }
