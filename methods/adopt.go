@@ -25,10 +25,11 @@ func Adopt(ctx context.Context, m Method, disk Disk, id string) (Ref, error) {
 	if err != nil {
 		return Ref{}, err
 	}
-	if m.Traits().MovesSource || !strings.HasSuffix(ref.Name, template) {
+	at := strings.LastIndex(ref.Name, template)
+	if m.Traits().MovesSource || at < 0 {
 		return Ref{}, unsupported(m, "adoption")
 	}
-	ref.Snapshot, ref.Name = id, strings.TrimSuffix(ref.Name, template)+object
+	ref.Snapshot, ref.Name = id, ref.Name[:at]+object+ref.Name[at+len(template):]
 	_, err = m.Stat(ctx, ref)
 	return ref, err
 }

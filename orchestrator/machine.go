@@ -120,7 +120,7 @@ func (r *reversion) findAdded() error {
 		return fmt.Errorf("read the kept definition: %w", err)
 	}
 	for _, d := range r.desc.Disks {
-		had := slices.ContainsFunc(r.to.Disks, func(s xmlspec.LineageDisk) bool { return s.Target == d.Target })
+		had := slices.ContainsFunc(r.opts.Map, func(m Mapping) bool { return m.To == d.Target })
 		if _, ok := then.Disk(d.Target); !ok && !had && d.Device == "disk" {
 			r.changed = append(r.changed, d.Target+" was added")
 		}

@@ -149,7 +149,7 @@ func (r *reversion) plan(ctx context.Context) (err error) {
 	if r.before != Shutoff && !r.desc.Persistent {
 		return refuse("define it first", "domain %s is transient: powered off it would be gone", r.desc.Name)
 	}
-	if err := r.rename(); err != nil {
+	if err := r.checkMap(); err != nil {
 		return err
 	}
 	if err := errors.Join(r.planDisks(ctx), r.planMachine(ctx), r.findAdded()); err != nil {
@@ -179,7 +179,7 @@ func (r *reversion) planDisks(ctx context.Context) error {
 }
 
 func (r *reversion) planDisk(ctx context.Context, ref methods.Ref) error {
-	disk, err := r.present(ctx, ref.Disk.Target)
+	disk, err := r.present(ctx, r.targetNow(ref.Disk.Target))
 	if err != nil {
 		return err
 	}
@@ -190,6 +190,9 @@ func (r *reversion) planDisk(ctx context.Context, ref methods.Ref) error {
 	m, err := r.Methods.Get(ref.Method, ref.Mode)
 	if err != nil {
 		return err
+	}
+	if disk.Target != ref.Disk.Target && m.Traits().MovesSource {
+		return refuse("give the disk its target back", "method %s follows a disk by its target, and %s is %s by now", ref.Method, ref.Disk.Target, disk.Target)
 	}
 	if _, err := m.Stat(ctx, ref); err != nil {
 		return err
@@ -263,11 +266,6 @@ func (r *reversion) ready(ctx context.Context) error {
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	if len(r.opts.Map) > 0 {
-		if err := r.commit(ctx); err != nil {
-			return err
-		}
-	}
 	return r.planSafety(ctx)
 }
 
@@ -277,19 +275,7 @@ func (r *reversion) powerOff(ctx context.Context) error {
 	}
 	err := r.timed(ctx, "power the domain off", r.domain.PowerOff)
 	// Also after an error, and when ctx has ended: what the domain is now decides whether it has to be started again.
-	return errors.Join(err, r.reread(context.WithoutCancel(ctx)))
-}
-
-// reread comes after anything by which the domain may be another one.
-func (r *reversion) reread(ctx context.Context) error {
-	if err := r.refresh(ctx); err != nil {
-		return err
-	}
-	id := r.to.ID
-	if r.to = r.byID(id); r.to == nil {
-		return fmt.Errorf("the lineage has lost snapshot %s", id)
-	}
-	return r.rename()
+	return errors.Join(err, r.refresh(context.WithoutCancel(ctx)))
 }
 
 // stillOff comes after the journal: from then on nobody can start the domain, but somebody may have before.

@@ -48,8 +48,7 @@ func (m *machine) changeDisks() {
 	tool(m.t, "virsh", "detach-disk", m.Name(), "vdb", "--config")
 	m.t.Log(m.p.fails(6, "snapshot-revert", m.Name(), "s1"))
 	m.p.revert(m.Name(), "s1", "--disk", "vda", "--no-safety")
-	m.p.revert(m.Name(), "s1", "--map", "vdb=vdc", "--no-safety")
-	m.p.revert(m.Name(), "s1", "--no-safety")
+	m.p.revert(m.Name(), "s1", "--map", "vdb=vdc")
 }
 
 func (m *machine) tpm() string {

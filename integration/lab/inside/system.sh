@@ -10,11 +10,12 @@ mount_basics() {
 	ln -s fd/0 /dev/stdin && ln -s fd/1 /dev/stdout && ln -s fd/2 /dev/stderr
 	mount -t devpts -o gid=5,mode=620,ptmxmode=666 devpts /dev/pts
 	local dir
-	for dir in /run /tmp /dev/shm /var/lib/lab; do
+	# On the root, which is the host's, what a user other than root makes would be root's.
+	for dir in /run /tmp /dev/shm /var/lib/lab /var/lib/libvirt/swtpm /var/lib/swtpm-localca; do
 		mkdir -p "$dir"
 		mount -t tmpfs -o size=100% tmpfs "$dir" || return
 	done
-	chmod 1777 /tmp /dev/shm
+	chmod 1777 /tmp /dev/shm && chmod 711 /var/lib/libvirt/swtpm && chown tss /var/lib/swtpm-localca
 	mount -t cgroup2 cgroup2 /sys/fs/cgroup
 }
 
