@@ -31,6 +31,8 @@ const (
 	FoundMisplaced FindingKind = "misplaced"
 	// FoundForeign: libvirt has snapshots of its own, which do harm.
 	FoundForeign FindingKind = "foreign"
+	// FoundMirror: libvirt does not show what it was told to.
+	FoundMirror FindingKind = "mirror"
 	// FoundWarning: something stops working when nobody does anything.
 	FoundWarning FindingKind = "warning"
 	// FoundUnreadable: it could not be looked at.

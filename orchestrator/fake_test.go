@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -49,7 +50,7 @@ type fakeDomain struct {
 	// defined are the disks of the definition where that is another one than what runs.
 	defined  []fakeDisk
 	metadata string
-	foreign  []string
+	shown    []string
 	// firmware are further elements, as <os>, devices those of <devices>.
 	firmware, devices string
 	uncovered         bool
@@ -145,10 +146,23 @@ func (d *fakeDomain) Metadata(context.Context) (string, error) {
 	return d.metadata, nil
 }
 
-func (d *fakeDomain) Foreign(context.Context) ([]string, error) {
+func (d *fakeDomain) Shown(context.Context) ([]string, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.foreign, nil
+	return slices.Clone(d.shown), nil
+}
+
+func (d *fakeDomain) Show(_ context.Context, r xmlspec.Reflection) error {
+	d.edit(func(d *fakeDomain) { d.shown = append(d.shown, r.Name) })
+	return nil
+}
+
+// Hide leaves what begins as snapshots of others do here.
+func (d *fakeDomain) Hide(_ context.Context, name string) error {
+	if !strings.HasPrefix(name, "by-") {
+		d.edit(func(d *fakeDomain) { d.shown = slices.DeleteFunc(d.shown, func(s string) bool { return s == name }) })
+	}
+	return nil
 }
 
 func (d *fakeDomain) SetMetadata(ctx context.Context, text string) error {

@@ -169,14 +169,23 @@ func (i *inspection) findMachines(intent *journal.Intent) error {
 	return err
 }
 
-// findForeign finds what others have made with libvirt's own means.
+// findForeign compares what libvirt shows with what it is to show.
 func (i *inspection) findForeign(ctx context.Context) error {
-	names, err := i.domain.Foreign(ctx)
-	if len(names) == 0 {
+	foreign, err := i.domain.Shown(ctx)
+	for _, s := range i.toShow() {
+		n := slices.Index(foreign, s.Name)
+		if n >= 0 {
+			foreign = slices.Delete(foreign, n, n+1)
+			continue
+		}
+		i.add(Finding{Kind: FoundMirror, Snapshot: s.Name, What: "libvirt does not show " + s.Name + " any more; the snapshot is there all the same",
+			Fix: "domsnap snapshot-mirror " + i.desc.Name + "; to delete a snapshot: domsnap snapshot-delete, not virsh"})
+	}
+	if len(foreign) == 0 {
 		return err
 	}
 	i.add(Finding{Kind: FoundForeign, What: fmt.Sprintf("libvirt has snapshots of its own: %s; they block live migration, "+
-		"and to revert to one may undo what domsnap's are built on", strings.Join(names, ", ")),
+		"and to revert to one may undo what domsnap's are built on", strings.Join(foreign, ", ")),
 		Fix: "find out who has made them; if nobody needs them, delete them: virsh snapshot-delete " + i.desc.Name})
 	return nil
 }

@@ -185,9 +185,3 @@ func TestCheckFindsWhatTheMachineHasLost(t *testing.T) {
 		t.Fatal(err)
 	}
 }
-
-func TestCheckFindsSnapshotsOfLibvirt(t *testing.T) {
-	r := newRig(t)
-	r.domain.edit(func(d *fakeDomain) { d.foreign = []string{"by-hand"} })
-	r.wantFound("foreign |  | libvirt has snapshots of its own")
-}

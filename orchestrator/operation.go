@@ -130,8 +130,8 @@ func (op *operation) unfinished(cause error) error {
 // commitTimeout is how long the lineage may take to be written.
 const commitTimeout = time.Minute
 
-// commit writes the lineage: what it says from now on is so. The copy comes after it, and when that cannot be written it
-// changes nothing: Check finds out.
+// commit writes the lineage: what it says from now on is so. The copy and the mirror come after it, and when those cannot be
+// written it changes nothing: Check finds out.
 func (op *operation) commit(ctx context.Context) error {
 	op.lineage.Rev++
 	text, err := op.writeLineage(ctx)
@@ -139,6 +139,9 @@ func (op *operation) commit(ctx context.Context) error {
 		return err
 	}
 	_ = op.shelve(context.WithoutCancel(ctx), text)
+	if op.lineage.Mirror {
+		_, _ = op.reflect(context.WithoutCancel(ctx))
+	}
 	return nil
 }
 

@@ -34,6 +34,7 @@ type Domain interface {
 	quiesce.Guest
 	Power
 	Records
+	Mirror
 	// Describe reads what the domain is now: the live state where it is active.
 	Describe(ctx context.Context) (*Description, error)
 	// Definition is what the next start of a persistent domain begins with.
@@ -50,8 +51,16 @@ type Records interface {
 	Metadata(ctx context.Context) (string, error)
 	// SetMetadata writes the lineage to the live and the persistent definition, durably.
 	SetMetadata(ctx context.Context, text string) error
-	// Foreign are the names of libvirt's own snapshots, which others have made.
-	Foreign(ctx context.Context) ([]string, error)
+}
+
+// Mirror is what libvirt shows as snapshots of its own.
+type Mirror interface {
+	// Shown are the names of all that it shows, whoever has made them.
+	Shown(ctx context.Context) ([]string, error)
+	// Show adds a snapshot of ours.
+	Show(ctx context.Context, r xmlspec.Reflection) error
+	// Hide takes one away again that Show has added, and leaves any other.
+	Hide(ctx context.Context, name string) error
 }
 
 // Power turns a domain on and off.

@@ -21,6 +21,8 @@ type Lineage struct {
 	Rev int64 `xml:"rev,attr,omitempty"`
 	// Current is the id of the snapshot that the present derives from; empty before the first.
 	Current string `xml:"current,attr,omitempty"`
+	// Mirror: libvirt shows the snapshots among its own.
+	Mirror bool `xml:"mirror,attr,omitempty"`
 	// Strayed are the disks that were reverted by themselves and so derive from another snapshot.
 	Strayed   []Position        `xml:"strayed"`
 	Layouts   []layout          `xml:"layout"`

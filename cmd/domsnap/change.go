@@ -30,6 +30,7 @@ func (ui *ui) changeCommands() []*cli.Command {
 			},
 			Action: ui.storage(2, deleteSnapshot)},
 		ui.pruneCommand(),
+		ui.mirrorCommand(),
 		ui.checkCommand(),
 		{Name: "recover", ArgsUsage: "[DOMAIN]", Usage: "finish or undo unfinished work",
 			Flags:  []cli.Flag{&cli.BoolFlag{Name: "dry-run", Usage: "print the plan and change nothing"}},

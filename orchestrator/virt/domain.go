@@ -117,15 +117,6 @@ func (d *Domain) parsed(flags libvirt.DomainXMLFlags) (*xmlspec.Domain, error) {
 	return parsed, err
 }
 
-// Foreign implements orchestrator.Records.
-func (d *Domain) Foreign(ctx context.Context) ([]string, error) {
-	names, err := ask(ctx, d, func(d *Domain) ([]string, error) { return d.dom.SnapshotListNames(0) })
-	if err != nil {
-		return nil, fmt.Errorf("list libvirt's snapshots: %w", err)
-	}
-	return names, nil
-}
-
 func (d *Domain) state() (orchestrator.State, error) {
 	state, _, err := d.dom.GetState()
 	if err != nil {
