@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/domsnap/domsnap/integration/lab"
+	"github.com/domsnap/domsnap/orchestrator"
 )
 
 // TestTemporary: what is lent goes when its time is over, when its holder ends, and when whoever was to see to it was killed.
@@ -23,6 +24,7 @@ func TestTemporary(t *testing.T) {
 
 	script := fmt.Sprintf("%q --state-dir %q snapshot-create-as %s held --temporary >/dev/null && sleep 4; exit", x.p.Path, x.p.StateDir, x.Name())
 	holder := exec.Command("sh", "-c", script)
+	holder.Stderr = t.Output()
 	check(t, holder.Start())
 	x.awaitNames(30*time.Second, "held")
 	check(t, holder.Wait())
@@ -44,9 +46,10 @@ func (x *torturer) awaitNames(most time.Duration, want ...string) {
 	for end := time.Now().Add(most); time.Now().Before(end); time.Sleep(500 * time.Millisecond) {
 		names = nil
 		for _, s := range x.p.list(x.Name()) {
-			if s.State == "available" {
-				names = append(names, s.Name)
+			if s.State != orchestrator.StateAvailable {
+				s.Name += ", " + s.State
 			}
+			names = append(names, s.Name)
 		}
 		if fmt.Sprint(names) == fmt.Sprint(want) {
 			return
