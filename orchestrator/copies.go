@@ -19,7 +19,7 @@ func (op *operation) shelve(ctx context.Context, lineage string) error {
 	if err != nil {
 		return err
 	}
-	c := shelf.Copy{Written: op.Now(), Lineage: lineage}
+	c := shelf.Copy{Written: op.Now(), Lineage: lineage, Rev: op.lineage.Rev}
 	at := op.sources(ctx, desc.Disks)
 	for _, d := range desc.Disks {
 		c.Sources = append(c.Sources, shelf.Source{Target: d.Target, Source: at[d.Target], Format: d.Format})
@@ -61,6 +61,10 @@ func (op *operation) shelved() (*shelf.Copy, *xmlspec.Lineage, error) {
 // later is the lineage of the host's copy where libvirt has an older one, else nil. A copy that is damaged has nothing to
 // say; one that cannot be read may have.
 func (op *operation) later() (*xmlspec.Lineage, error) {
+	c, err := op.shelf.Get(op.desc.UUID)
+	if err == nil && c != nil && c.Rev != 0 && c.Rev <= op.lineage.Rev {
+		return nil, nil
+	}
 	_, l, err := op.shelved()
 	if errors.Is(err, shelf.ErrDamaged) {
 		return nil, nil

@@ -14,10 +14,7 @@ func (o *Orchestrator) List(ctx context.Context, domain string) ([]*Snapshot, er
 	}
 	// What cannot be read of the journal hides no snapshot; whoever wants to change something is told.
 	op.intent, _ = o.journal.Pending(op.desc.UUID)
-	list := make([]*Snapshot, 0, len(op.lineage.Snapshots))
-	for i := range op.lineage.Snapshots {
-		list = append(list, op.view(ctx, &op.lineage.Snapshots[i]))
-	}
+	list := op.viewAll(ctx)
 	if s := op.inCreation(); s != nil {
 		list = append(list, op.view(ctx, s))
 	}

@@ -39,9 +39,11 @@ func (op *operation) misplaced(ctx context.Context) ([]misplaced, error) {
 
 func (op *operation) misplacedAt(sources map[string]string) []misplaced {
 	var all []misplaced
-	for _, ref := range op.allRefs() {
-		if ref.Active != "" && sources[ref.Disk.Target] == ref.Name {
-			all = append(all, misplaced{target: ref.Disk.Target, image: ref.Name, snapshot: op.byID(ref.Snapshot).Name})
+	for _, s := range op.lineage.Snapshots {
+		for _, d := range s.Disks {
+			if d.Active != "" && sources[d.Target] == d.Name {
+				all = append(all, misplaced{target: d.Target, image: d.Name, snapshot: s.Name})
+			}
 		}
 	}
 	return all

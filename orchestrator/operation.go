@@ -20,6 +20,8 @@ type operation struct {
 	domain  Domain
 	desc    *Description
 	lineage *xmlspec.Lineage
+	// text is what the lineage was read from; empty once it may be another.
+	text string
 	// intent is the unfinished work, as it is done or shown; nil for none.
 	intent *journal.Intent
 	// lockFile is the domain's lock; nil for verbs that only look.
@@ -76,7 +78,8 @@ func (op *operation) end() error {
 	return op.lockFile.Close()
 }
 
-// refresh reads the domain and its lineage as they are now.
+// refresh reads the domain and its lineage as they are now. What of the lineage was changed and not committed is gone, but
+// where nobody has written to it since: who changes it commits it, or gives up.
 func (op *operation) refresh(ctx context.Context) error {
 	desc, err := op.domain.Describe(ctx)
 	if err != nil {
@@ -87,6 +90,10 @@ func (op *operation) refresh(ctx context.Context) error {
 		return err
 	}
 	op.desc = desc
+	if text != "" && text == op.text {
+		return nil
+	}
+	op.text = text
 	op.lineage, err = xmlspec.ParseLineage(text)
 	return err
 }
@@ -134,6 +141,7 @@ const commitTimeout = time.Minute
 // written it changes nothing: Check finds out.
 func (op *operation) commit(ctx context.Context) error {
 	op.lineage.Rev++
+	op.text = ""
 	text, err := op.writeLineage(ctx)
 	if err != nil {
 		return err

@@ -110,7 +110,7 @@ func (op *operation) checkRoom(p *Plan) error {
 	for _, ref := range p.refs() {
 		s.Disks = append(s.Disks, toRecord(ref))
 	}
-	if err := op.lineage.CheckRoom(s); err != nil {
+	if err := op.lineage.CheckRoom(s, len(op.text)); err != nil {
 		return refuse("delete some snapshots, as with: domsnap snapshot-prune "+op.desc.Name, "%w", err)
 	}
 	return nil

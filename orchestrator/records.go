@@ -68,9 +68,14 @@ func (op *operation) allRefs() []methods.Ref {
 // others are the refs of the same disk and method in all other snapshots.
 func (op *operation) others(ref methods.Ref) []methods.Ref {
 	var others []methods.Ref
-	for _, r := range op.allRefs() {
-		if r.Snapshot != ref.Snapshot && op.alike(r, ref) {
-			others = append(others, r)
+	for _, s := range op.lineage.Snapshots {
+		for _, d := range s.Disks {
+			if s.ID == ref.Snapshot || d.Target != ref.Disk.Target || d.Method != ref.Method {
+				continue
+			}
+			if r := op.fromRecord(s.ID, d); op.alike(r, ref) {
+				others = append(others, r)
+			}
 		}
 	}
 	return others
@@ -78,8 +83,8 @@ func (op *operation) others(ref methods.Ref) []methods.Ref {
 
 // alike says that two refs are of the same disk and the same method.
 func (op *operation) alike(a, b methods.Ref) bool {
-	if a.Disk.Target != b.Disk.Target || a.Method != b.Method {
-		return false
+	if a.Disk.Target != b.Disk.Target || a.Method != b.Method || a.Mode == b.Mode {
+		return a.Disk.Target == b.Disk.Target && a.Method == b.Method
 	}
 	one, err := op.Methods.Get(a.Method, a.Mode)
 	other, err2 := op.Methods.Get(b.Method, b.Mode)

@@ -60,9 +60,34 @@ type SnapshotDisk struct {
 	InPlaceRevert bool                 `json:"in_place_revert"`
 }
 
+// relatives are the names of a snapshot's parent and of its children.
+type relatives struct {
+	parent   *string
+	children []string
+}
+
 func (op *operation) view(ctx context.Context, s *xmlspec.LineageSnapshot) *Snapshot {
+	return op.viewOf(ctx, s, relatives{op.nameOf(s.Parent), op.children(s.ID)})
+}
+
+// viewAll goes over the lineage twice, and not once for each snapshot.
+func (op *operation) viewAll(ctx context.Context) []*Snapshot {
+	all := op.lineage.Snapshots
+	children, names := map[string][]string{}, make(map[string]*string, len(all))
+	for i := range all {
+		names[all[i].ID] = &all[i].Name
+		children[all[i].Parent] = append(children[all[i].Parent], all[i].Name)
+	}
+	list := make([]*Snapshot, len(all))
+	for i := range all {
+		list[i] = op.viewOf(ctx, &all[i], relatives{names[all[i].Parent], children[all[i].ID]})
+	}
+	return list
+}
+
+func (op *operation) viewOf(ctx context.Context, s *xmlspec.LineageSnapshot, r relatives) *Snapshot {
 	v := &Snapshot{
-		Domain: op.desc.Name, DomainUUID: op.desc.UUID, Name: s.Name, ID: s.ID, Parent: op.nameOf(s.Parent),
+		Domain: op.desc.Name, DomainUUID: op.desc.UUID, Name: s.Name, ID: s.ID, Parent: r.parent,
 		Description: s.Description, Created: time.Unix(s.Created, 0).UTC(), State: op.stateOf(s),
 		Reason: s.Reason, Current: op.lineage.Current == s.ID, Safety: s.Safety,
 		Machine: nonNil(strings.Fields(s.Machine)),
@@ -70,7 +95,7 @@ func (op *operation) view(ctx context.Context, s *xmlspec.LineageSnapshot) *Snap
 			Level: s.Level, FrozenMS: s.FrozenMS, PausedMS: s.PausedMS,
 			FilesystemsFrozen: s.Frozen, FilesystemsThawed: s.Thawed, Skipped: nonNil(s.Skipped),
 		},
-		Disks: []SnapshotDisk{}, Dependents: op.children(s.ID),
+		Disks: []SnapshotDisk{}, Dependents: nonNil(r.children),
 	}
 	l := leaseOf(s)
 	v.Temporary = l != lease.Lease{}
@@ -163,7 +188,7 @@ func (op *operation) next(ref methods.Ref) *methods.Ref {
 }
 
 func (op *operation) children(id string) []string {
-	names := []string{}
+	var names []string
 	for _, s := range op.lineage.Snapshots {
 		if s.Parent == id {
 			names = append(names, s.Name)

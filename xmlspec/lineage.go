@@ -200,24 +200,60 @@ func (l *Lineage) layoutOf(lay layout) int {
 	return lay.N
 }
 
-func (s *LineageSnapshot) strip() []LineageDisk {
-	pairs := []string{"{", "{{}", s.ID, "{id}"}
-	if s.Parent != "" {
-		pairs = append(pairs, s.Parent, "{parent}")
+func (s *LineageSnapshot) strip() []LineageDisk { return mapDisks(s.Disks, s.stripped) }
+
+func (s *LineageSnapshot) fill(disks []LineageDisk) []LineageDisk { return mapDisks(disks, s.filled) }
+
+// stripped puts "{id}" in place of the snapshot's id and "{parent}" in place of its parent's, and "{{}" of a brace.
+func (s *LineageSnapshot) stripped(text string) string {
+	if strings.Contains(text, "{") {
+		return strings.NewReplacer("{", "{{}", s.ID, "{id}", orNever(s.Parent), "{parent}").Replace(text)
 	}
-	return mapDisks(s.Disks, strings.NewReplacer(pairs...))
+	text = strings.ReplaceAll(text, orNever(s.ID), "{id}")
+	return strings.ReplaceAll(text, orNever(s.Parent), "{parent}")
 }
 
-func (s *LineageSnapshot) fill(disks []LineageDisk) []LineageDisk {
-	return mapDisks(disks, strings.NewReplacer("{{}", "{", "{id}", s.ID, "{parent}", s.Parent))
+// orNever is the text, or one that is in no document.
+func orNever(text string) string {
+	if text == "" {
+		return "\x00"
+	}
+	return text
+}
+
+// filled is what stripped was made of.
+func (s *LineageSnapshot) filled(text string) string {
+	before, after, found := strings.Cut(text, "{")
+	if !found {
+		return text
+	}
+	var b strings.Builder
+	for ; found; before, after, found = strings.Cut(after, "{") {
+		b.WriteString(before)
+		name, rest, _ := strings.Cut(after, "}")
+		switch name {
+		case "{":
+			b.WriteString("{")
+		case "id":
+			b.WriteString(s.ID)
+		case "parent":
+			b.WriteString(s.Parent)
+		default:
+			b.WriteString("{")
+			continue
+		}
+		after = rest
+	}
+	b.WriteString(before)
+	return b.String()
 }
 
 // mapDisks rewrites the fields in which methods put ids.
-func mapDisks(disks []LineageDisk, r *strings.Replacer) []LineageDisk {
+func mapDisks(disks []LineageDisk, rewrite func(string) string) []LineageDisk {
 	out := make([]LineageDisk, len(disks))
 	for i, d := range disks {
 		for _, field := range []*string{&d.File, &d.Origin, &d.Name, &d.Active} {
-			*field = r.Replace(*field)
+			*field = rewrite(*field)
 		}
 		out[i] = d
 	}

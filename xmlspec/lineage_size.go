@@ -19,7 +19,12 @@ const (
 const Room = 256 << 10
 
 // CheckRoom fails where the lineage would be larger than Room with this snapshot. What is there already is not judged.
-func (l *Lineage) CheckRoom(s LineageSnapshot) error {
+// The lineage was read from so many bytes: where there is plenty of room it is not written to find that out.
+func (l *Lineage) CheckRoom(s LineageSnapshot, written int) error {
+	alone, err := (&Lineage{Snapshots: []LineageSnapshot{s}}).Marshal()
+	if err != nil || written+len(alone) <= Room {
+		return err
+	}
 	with := *l
 	with.Snapshots = append(slices.Clone(l.Snapshots), s)
 	text, err := with.Marshal()

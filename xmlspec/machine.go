@@ -2,9 +2,7 @@ package xmlspec
 
 import (
 	"encoding/xml"
-	"errors"
 	"fmt"
-	"io"
 	"strings"
 
 	"libvirt.org/go/libvirtxml"
@@ -54,9 +52,6 @@ func WithoutMetadata(doc string) (string, error) {
 	for {
 		before := d.InputOffset()
 		token, err := d.RawToken()
-		if errors.Is(err, io.EOF) {
-			return kept.String() + doc[from:], nil
-		}
 		if err != nil {
 			return "", fmt.Errorf("read domain XML: %w", err)
 		}
@@ -66,7 +61,11 @@ func WithoutMetadata(doc string) (string, error) {
 				kept.WriteString(doc[from:before])
 			}
 		case xml.EndElement:
-			if depth--; depth == 1 && t.Name.Local == "metadata" {
+			depth--
+			if depth == 0 {
+				return kept.String() + doc[from:], nil
+			}
+			if depth == 1 && t.Name.Local == "metadata" {
 				from = d.InputOffset()
 			}
 		}

@@ -23,11 +23,10 @@ func (n *Node) decode(into any, ignored string) error {
 	if v.Kind() != reflect.Pointer || v.IsNil() || v.Elem().Kind() != reflect.Struct {
 		return fmt.Errorf("decode <%s> into %T: want a pointer to a struct", n.Name, into)
 	}
-	return n.decodeStruct(v.Elem(), ignored)
+	return n.decodeFields(specsOf(v.Elem().Type()).of(v.Elem()), ignored)
 }
 
-func (n *Node) decodeStruct(v reflect.Value, ignored string) error {
-	fields := fieldsOf(v)
+func (n *Node) decodeFields(fields fields, ignored string) error {
 	if err := n.decodeAttrs(fields, ignored); err != nil {
 		return err
 	}
@@ -65,11 +64,9 @@ func (n *Node) decodeAttrs(fields fields, ignored string) error {
 
 func (n *Node) decodeChild(child *Node, f *field) error {
 	if f.value.Kind() == reflect.Slice {
-		item := reflect.New(f.value.Type().Elem()).Elem()
-		if err := child.decodeValue(item); err != nil {
+		if err := child.decodeItem(f); err != nil {
 			return err
 		}
-		f.value.Set(reflect.Append(f.value, item))
 	} else if f.set {
 		return n.childErrorf(child, "element <%s> twice", child.Name)
 	} else if err := child.decodeValue(f.value); err != nil {
@@ -77,6 +74,30 @@ func (n *Node) decodeChild(child *Node, f *field) error {
 	}
 	f.set = true
 	return nil
+}
+
+// decodeItem appends to a slice.
+func (n *Node) decodeItem(f *field) error {
+	item := reflect.New(f.value.Type().Elem()).Elem()
+	if isPlainStruct(item) && f.items == nil {
+		f.items = specsOf(item.Type())
+	}
+	var err error
+	if f.items != nil {
+		err = n.decodeFields(f.items.of(item), "")
+	} else {
+		err = n.decodeValue(item)
+	}
+	if err == nil {
+		f.value.Set(reflect.Append(f.value, item))
+	}
+	return err
+}
+
+// isPlainStruct says that a value is filled field by field.
+func isPlainStruct(v reflect.Value) bool {
+	_, ok := textUnmarshaler(v)
+	return !ok && v.Kind() == reflect.Struct
 }
 
 func (n *Node) decodeText(fields fields) error {
@@ -114,8 +135,8 @@ func (n *Node) decodeValue(v reflect.Value) error {
 		v.Set(reflect.New(v.Type().Elem()))
 		return n.decodeValue(v.Elem())
 	}
-	if _, ok := textUnmarshaler(v); !ok && v.Kind() == reflect.Struct {
-		return n.decodeStruct(v, "")
+	if isPlainStruct(v) {
+		return n.decodeFields(specsOf(v.Type()).of(v), "")
 	}
 	return n.decodeScalar(v)
 }

@@ -15,43 +15,62 @@ const (
 	asText
 )
 
-// field is one tagged field of a struct that is being filled.
-type field struct {
+// spec is what a tag says of a struct's field.
+type spec struct {
 	place    place
 	name     string
 	required bool
-	value    reflect.Value
-	set      bool
+	index    int
 }
 
-type fields []*field
+// specs are those of one struct type.
+type specs []spec
 
-func fieldsOf(v reflect.Value) fields {
-	var all fields
-	for i := range v.NumField() {
-		f := v.Type().Field(i)
+func specsOf(t reflect.Type) specs {
+	var all specs
+	for i := range t.NumField() {
+		f := t.Field(i)
 		if tag, ok := f.Tag.Lookup("xml"); ok && tag != "-" && f.IsExported() {
-			all = append(all, newField(tag, f.Tag.Get("domsnap") == "required", v.Field(i)))
+			all = append(all, newSpec(tag, f.Tag.Get("domsnap") == "required", i))
 		}
 	}
 	return all
 }
 
-func newField(tag string, required bool, v reflect.Value) *field {
+func newSpec(tag string, required bool, index int) spec {
 	words := strings.Split(tag, ",")
-	f := &field{place: asElement, name: words[0], required: required, value: v}
+	s := spec{place: asElement, name: words[0], required: required, index: index}
 	if slices.Contains(words[1:], "attr") {
-		f.place = asAttr
+		s.place = asAttr
 	}
 	if slices.Contains(words[1:], "chardata") {
-		f.place = asText
+		s.place = asText
 	}
-	return f
+	return s
+}
+
+// field is one tagged field of a struct that is being filled.
+type field struct {
+	spec
+	value reflect.Value
+	set   bool
+	// items are the specs of a slice's structs, once there is one: there may be thousands.
+	items specs
+}
+
+type fields []field
+
+func (all specs) of(v reflect.Value) fields {
+	bound := make(fields, len(all))
+	for n, s := range all {
+		bound[n] = field{spec: s, value: v.Field(s.index)}
+	}
+	return bound
 }
 
 func (all fields) find(from place, name string) *field {
-	for _, f := range all {
-		if f.place == from && f.name == name {
+	for n := range all {
+		if f := &all[n]; f.place == from && f.name == name {
 			return f
 		}
 	}

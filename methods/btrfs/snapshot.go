@@ -26,10 +26,7 @@ func (m *Method) Stat(_ context.Context, ref methods.Ref) (methods.Info, error) 
 }
 
 // Source implements methods.Sourcer. It fails as Stat does.
-func (m *Method) Source(ctx context.Context, ref methods.Ref) (methods.BackupSource, error) {
-	if _, err := m.Stat(ctx, ref); err != nil {
-		return methods.BackupSource{}, err
-	}
+func (m *Method) Source(_ context.Context, ref methods.Ref) (methods.BackupSource, error) {
 	l, err := m.recorded(ref)
 	if err != nil {
 		return methods.BackupSource{}, err

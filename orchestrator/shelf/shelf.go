@@ -15,8 +15,9 @@ import (
 // Copy is what libvirt had when the lineage was last written.
 type Copy struct {
 	Written time.Time `json:"written"`
-	// Lineage is the lineage as it was written.
+	// Lineage is the lineage as it was written, Rev its revision.
 	Lineage string `json:"lineage"`
+	Rev     int64  `json:"rev,omitempty"`
 	// Sources are where the disks were.
 	Sources []Source `json:"sources"`
 }
