@@ -9,35 +9,42 @@ import (
 )
 
 // TestTortureMixedOff kills every verb on five disks of four storages, and the recover that follows.
-func TestTortureMixedOff(t *testing.T) { tortureOff(t, fiveKinds()) }
-
-// TestTortureMixedOn does that while the guest writes.
-func TestTortureMixedOn(t *testing.T) { tortureOn(t, fiveKinds()) }
-
-func fiveKinds() []lab.Kind {
-	return []lab.Kind{lab.QcowFile, lab.ThickLV, lab.ThinLV, lab.BtrfsSubvol, lab.RBD}
-}
-
-// tortureOff interrupts what works on a domain that is off.
-func tortureOff(t *testing.T, kinds []lab.Kind, options ...string) {
+func TestTortureMixedOff(t *testing.T) {
 	before := objects(t)
-	x := newTorturer(t, blank(kinds...), options...)
+	x := newTorturer(t, blank(fiveKinds()...))
 	x.begin()
-	for _, v := range []victim{x.creates(), x.reverts(), x.revertsPaused(), x.deletes()} {
-		x.run(v)
-	}
+	x.runOff()
+	x.run(x.revertsPaused())
 	for _, v := range []victim{x.creates(), x.reverts(), x.deletes()} {
 		x.doubly(v)
 	}
 	x.end(before)
 }
 
-// tortureOn interrupts what works on a domain that runs.
-func tortureOn(t *testing.T, kinds []lab.Kind, options ...string) {
-	before := objects(t)
-	x := newTorturer(t, small(kinds...), options...)
+// TestTortureMixedOn does that while the guest writes.
+func TestTortureMixedOn(t *testing.T) { newTorturer(t, small(fiveKinds()...)).whileOn() }
+
+func fiveKinds() []lab.Kind {
+	return []lab.Kind{lab.QcowFile, lab.ThickLV, lab.ThinLV, lab.BtrfsSubvol, lab.RBD}
+}
+
+// runOff interrupts what works on a domain that is off.
+func (x *torturer) runOff() {
+	x.t.Helper()
+	for _, v := range []victim{x.creates(), x.reverts(), x.deletes()} {
+		x.run(v)
+	}
+}
+
+// whileOn interrupts what works on a domain that runs, from its start to its end.
+func (x *torturer) whileOn() {
+	x.t.Helper()
+	before := objects(x.t)
 	x.boot()
-	for _, v := range []victim{x.createsRunning(), x.createsRunning("--quiesce", "no"), x.deletesRunning()} {
+	frozen := x.createsRunning()
+	paused := x.createsRunning("--quiesce", "no")
+	paused.like = &frozen
+	for _, v := range []victim{frozen, paused, x.deletesRunning()} {
 		x.run(v)
 	}
 	x.end(before)

@@ -33,14 +33,18 @@ type torturer struct {
 	every bool
 	// base and present are the content of the disks in the snapshot base and now, while the domain is off.
 	base, present map[string]string
-	chain         *chain
-	worst         time.Duration
+	// shown are acts that need not be interrupted any more; nil for none.
+	shown *regexp.Regexp
+	chain *chain
+	worst time.Duration
 }
 
 // victim is a verb to be interrupted.
 type victim struct {
 	name string
 	args []string
+	// like is a victim that does nearly the same: what it has come to need not be shown again.
+	like *victim
 	// ready makes what the verb works on; it is called before each run.
 	ready func()
 	// done says that the verb has done what it is for.
@@ -66,7 +70,7 @@ func newTorturer(t *testing.T, disks []lab.Disk, options ...string) *torturer {
 func (x *torturer) run(v victim) {
 	x.t.Helper()
 	start, all := time.Now(), x.points(v)
-	chosen := choose(all, x.every)
+	chosen := x.choose(v, all)
 	for _, point := range chosen {
 		x.t.Logf("%s: %s", v.name, point)
 		v.ready()
@@ -99,6 +103,24 @@ func (x *torturer) points(v victim) []string {
 	check(x.t, err)
 	v.check()
 	return strings.Split(strings.TrimSpace(string(text)), "\n")
+}
+
+// choose leaves out what others have shown.
+func (x *torturer) choose(v victim, all []string) []string {
+	x.t.Helper()
+	chosen := choose(all, x.every)
+	if !x.every {
+		return chosen
+	}
+	var like []string
+	if v.like != nil {
+		like = x.points(*v.like)
+	}
+	last := chosen[len(chosen)-1]
+	return slices.DeleteFunc(chosen, func(point string) bool {
+		known := slices.Contains(like, point) || x.shown != nil && x.shown.MatchString(point)
+		return known && point != last
+	})
 }
 
 var (

@@ -15,14 +15,20 @@ import (
 	"github.com/domsnap/domsnap/integration/lab"
 )
 
-// lies are what a tool may do instead of its work. In them $REAL is the tool.
-var lies = []struct{ name, script string }{
-	{"fails", "exit 5"},
-	{"does nothing and is content", "exit 0"},
-	{"does it and fails", `"$REAL" "$@" >/dev/null 2>&1; exit 5`},
-	{"does it and says half", `"$REAL" "$@" | head -c 25; exit 0`},
-	{"is killed", "kill -9 $$"},
-	{"hangs", "sleep 40; exit 5"},
+// lie is what a tool may do instead of its work. In its script $REAL is the tool.
+type lie struct {
+	name, script string
+	// changes: it is another lie only where the tool changes something.
+	changes, hangs bool
+}
+
+var lies = []lie{
+	{name: "fails", script: "exit 5"},
+	{name: "does nothing and is content", script: "exit 0"},
+	{name: "does it and fails", script: `"$REAL" "$@" >/dev/null 2>&1; exit 5`, changes: true},
+	{name: "does it and says half", script: `"$REAL" "$@" | head -c 25; exit 0`},
+	{name: "is killed", script: "kill -9 $$", changes: true},
+	{name: "hangs", script: "sleep 40; exit 5", hangs: true},
 }
 
 // patience is how long domsnap is waited for until it is asked to stop: less than a tool hangs. A tool of LVM's that
@@ -40,21 +46,49 @@ func TestTortureTools(t *testing.T) {
 	x.end(before)
 }
 
-// lieTo has each call of a tool end in each of the bad ways, or where not all are wanted, in one after the other of them.
+// lieTo has calls of tools end in each of the bad ways, or where not all are wanted, in one after the other of them.
 func (x *torturer) lieTo(v victim) {
 	x.t.Helper()
-	start, calls, tried := time.Now(), x.calls(v), 0
+	start, all := time.Now(), x.calls(v)
+	chosen := x.chooseLies(all)
+	for _, c := range chosen {
+		x.t.Logf("%s: %s %s", v.name, c.call, c.lie.name)
+		x.lie(v, c.call, c.lie.script)
+	}
+	x.t.Logf("torture: %-14s %3d calls of tools, %3d lies, all passed, in %3.0f s", v.name, len(all), len(chosen), time.Since(start).Seconds())
+}
+
+// badCall is a call of a tool that ends in a bad way.
+type badCall struct {
+	call string
+	lie  lie
+}
+
+// chooseLies wants each lie of the first and of the last call of a command, or of the first alone where it only reads: that
+// it was killed is then the same as that it fails. A command hangs once. Where not all are wanted it is each fourth call.
+func (x *torturer) chooseLies(calls []string) []badCall {
+	counts := map[string]int{}
+	for _, call := range calls {
+		counts[actOf(call)]++
+	}
+	var chosen []badCall
+	seen := map[string]int{}
 	for i, call := range calls {
-		for n, lie := range lies {
-			if !x.every && (i%4 != 2 || n != i/4%len(lies)) {
-				continue
+		command := actOf(call)
+		seen[command]++
+		first, last := seen[command] == 1, seen[command] == counts[command]
+		reads := readers.MatchString("before run " + call)
+		for n, l := range lies {
+			wanted := first && !(reads && l.changes) || last && !reads && !l.hangs
+			if !x.every {
+				wanted = i%4 == 2 && n == i/4%len(lies)
 			}
-			x.t.Logf("%s: %s %s", v.name, call, lie.name)
-			x.lie(v, call, lie.script)
-			tried++
+			if wanted {
+				chosen = append(chosen, badCall{call, l})
+			}
 		}
 	}
-	x.t.Logf("torture: %-14s %3d calls of tools, %3d lies, all passed, in %3.0f s", v.name, len(calls), tried, time.Since(start).Seconds())
+	return chosen
 }
 
 // calls are the calls of tools in the order they happen, as NAME#N.

@@ -87,8 +87,9 @@ func (x *torturer) deletes() victim {
 
 // revertsPaused powers the domain off and starts it again, paused before its first instruction.
 func (x *torturer) revertsPaused() victim {
+	off := x.reverts()
 	return victim{
-		name: "revert --force", args: []string{"snapshot-revert", x.Name(), "base", "--force"},
+		name: "revert --force", args: []string{"snapshot-revert", x.Name(), "base", "--force"}, like: &off,
 		ready: func() { tool(x.t, "virsh", "start", "--paused", x.Name()) },
 		check: func() { check(x.t, x.Stop()); x.checkReverted(x.present) },
 	}

@@ -47,6 +47,16 @@ type below struct {
 	name, format string
 }
 
+// CheckOverlay fails where an image is not a qcow2 overlay of the base: a tool may say that it has made one and have made
+// nothing.
+func CheckOverlay(overlay io.ReaderAt, base, format string) error {
+	is, err := readBelow(overlay)
+	if err == nil && is != (below{base, format}) {
+		err = fmt.Errorf("it is built on %q with format %q", is.name, is.format)
+	}
+	return err
+}
+
 // readBelow reads a qcow2 header by itself, without a tool that would open what it names.
 func readBelow(r io.ReaderAt) (below, error) {
 	var h header

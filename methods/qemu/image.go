@@ -159,6 +159,9 @@ func (i images) create(ctx context.Context, overlay string, base Image, model st
 	}
 	defer f.Close()
 	_, err = i.run.Run(ctx, qemuImg, "create", "-q", "-f", qcow2, "-F", base.Format, "-b", base.Path, image.Itself(f))
+	if err == nil {
+		err = image.CheckOverlay(f, base.Path, base.Format)
+	}
 	if err != nil {
 		return fmt.Errorf("create overlay %s: %w", overlay, errors.Join(err, os.Remove(overlay)))
 	}

@@ -65,3 +65,32 @@ func TestDropThatDiesAnywhereIsFinishedByTheNext(t *testing.T) {
 		})
 	}
 }
+
+// idle says of one act of qemu-img that it is done, and does nothing.
+type idle string
+
+// Run implements command.Runner.
+func (act idle) Run(ctx context.Context, name string, args ...string) ([]byte, error) {
+	if args[0] == string(act) {
+		return nil, nil
+	}
+	return command.Host{}.Run(ctx, name, args...)
+}
+
+func TestOverlayThatWasNotMadeIsNotUsed(t *testing.T) {
+	t.Parallel()
+	r := threeSnapshots(t, "web1.qcow2", false)
+	lied := qemu.New(r.hypervisor, idle("create"))
+	req := methods.RevertRequest{To: r.snapshot("sone"), Disk: r.disk("vda")}
+	if _, err := lied.Revert(t.Context(), req); err == nil {
+		t.Error("the revert went on with an overlay that is none")
+	}
+	ref := r.plan("sfour")
+	if err := lied.Take(t.Context(), ref); err == nil {
+		t.Error("the disk was moved to an overlay that is none")
+	}
+	if err := r.Drop(t.Context(), methods.DropRequest{Ref: ref, Disk: r.disk("vda"), Stage: methods.Abandoned}); err != nil {
+		t.Error(err)
+	}
+	r.wantPresent("abcd")
+}
