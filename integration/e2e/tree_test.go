@@ -11,7 +11,7 @@ import (
 )
 
 // TestTree walks over eight snapshots of five disks in a tree of two branches: a, b, then c, d, e and f, g, h. After each
-// step every disk and every snapshot has the content that it should have.
+// step the disks, and after each revert and some deletes every snapshot, have the content that they should have.
 func TestTree(t *testing.T) {
 	before := objects(t)
 	w := &walker{machine: newMachine(t, blank(fiveKinds()...)), sums: map[string]map[string]string{}}
@@ -24,10 +24,15 @@ func TestTree(t *testing.T) {
 	for _, name := range []string{"c", "g", "b"} {
 		w.cut(name)
 	}
+	w.checkSources()
 	w.checkParents(map[string]string{"a": "", "d": "a", "e": "d", "f": "a", "h": "f"})
 	w.jump("h")
 	w.jump("e")
-	for _, name := range []string{"a", "h", "d", "f", "e"} {
+	for _, name := range []string{"a", "h", "d"} {
+		w.cut(name)
+	}
+	w.checkSources()
+	for _, name := range []string{"f", "e"} {
 		w.cut(name)
 	}
 	if now := objects(t); now != before {
@@ -80,7 +85,6 @@ func (w *walker) cut(name string) {
 		w.t.Errorf("the delete of %s: %+v", name, r)
 	}
 	w.checkPresent(present)
-	w.checkSources()
 }
 
 // checkParents: the snapshots that are available, and the next of those that each derives from.
