@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/domsnap/domsnap/methods"
@@ -19,11 +20,20 @@ type orphan struct {
 	id     string
 }
 
-// noteOrphan remembers what may be adopted.
-func (i *inspection) noteOrphan(m methods.Method, disk methods.Disk, object string) {
-	if id, ok := methods.SnapshotOf(object, disk.Target); ok {
-		i.orphans = append(i.orphans, orphan{m, disk, id})
+// mayAdopt refuses what would be half a snapshot, or a second one of its id or name.
+func (i *inspection) mayAdopt(s *xmlspec.LineageSnapshot) error {
+	if i.byID(s.ID) != nil {
+		return refuse("", "a snapshot %s is recorded", s.ID)
 	}
+	if _, err := i.snapshot(s.Name); err == nil {
+		return refuse("delete or forget that one", "a snapshot of the name %s is recorded", s.Name)
+	}
+	for _, f := range i.found {
+		if f.Kind == FoundUnreadable {
+			return refuse("see: domsnap check "+i.desc.Name, "not every storage can be looked at, and what is there may be half of the snapshot: %s", f.What)
+		}
+	}
+	return nil
 }
 
 // adopt records a snapshot that the storages have. When it was taken, and of what, nobody knows any more, so that it has
@@ -33,8 +43,12 @@ func (i *inspection) adopt(ctx context.Context, id string) (did []string, err er
 		ID: id, Name: "adopted-" + id, Created: i.Now().Unix(), Level: string(quiesce.Crash),
 		Description: "found by check; when it was taken is not known",
 	}
+	if err := i.mayAdopt(&s); err != nil {
+		return nil, err
+	}
 	for _, o := range i.orphans {
-		if o.id != id {
+		had := slices.ContainsFunc(s.Disks, func(d xmlspec.LineageDisk) bool { return d.Target == o.disk.Target })
+		if o.id != id || had {
 			continue
 		}
 		ref, err := methods.Adopt(ctx, o.method, o.disk, id)

@@ -111,7 +111,7 @@ func TestRepairAdoptsWhatItIsTold(t *testing.T) {
 	r.revert("adopted-" + s.ID)
 	r.wantContent("a one", "b one")
 	_, err = r.Repair(t.Context(), "web1", s.ID)
-	wantError(t, err, orchestrator.ErrNotFound)
+	wantError(t, err, orchestrator.ErrRefused)
 }
 
 // Where a snapshot moves a disk, its object alone does not say what was where.

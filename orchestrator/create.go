@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/domsnap/domsnap/methods"
@@ -40,6 +41,8 @@ type creation struct {
 	report quiesce.Report
 	// machine is what belongs to the snapshot besides the disks.
 	machine *machine.Keeping
+	// unkept says what besides the disks is not in it.
+	unkept []string
 }
 
 func (c *creation) run(ctx context.Context) (*Snapshot, error) {
@@ -247,7 +250,7 @@ func (c *creation) record() xmlspec.LineageSnapshot {
 	for _, skipped := range c.plan.Skipped {
 		s.Skipped = append(s.Skipped, skipped.Target+": "+skipped.Why)
 	}
-	s.Skipped = append(s.Skipped, c.report.Notes...)
+	s.Skipped = slices.Concat(s.Skipped, c.unkept, c.report.Notes)
 	for _, ref := range c.plan.refs() {
 		s.Disks = append(s.Disks, toRecord(ref))
 	}

@@ -129,9 +129,11 @@ func (d *deletion) one(ctx context.Context, id string, metadataOnly bool) error 
 	s := d.byID(id)
 	name := s.Name
 	if metadataOnly {
+		// Firmware and TPM stay for who adopts it.
+		machine := s.Machine != ""
 		d.lineage.Forget(id)
 		d.result.Deleted = append(d.result.Deleted, name)
-		if err := d.commit(ctx); err != nil {
+		if err := d.commit(ctx); err != nil || machine {
 			return err
 		}
 		return d.forgetMachines(id)

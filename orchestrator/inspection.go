@@ -9,6 +9,7 @@ import (
 
 	"github.com/domsnap/domsnap/methods"
 	"github.com/domsnap/domsnap/orchestrator/journal"
+	"github.com/domsnap/domsnap/orchestrator/machine"
 	"github.com/domsnap/domsnap/orchestrator/shelf"
 	"github.com/domsnap/domsnap/xmlspec"
 )
@@ -65,7 +66,9 @@ func (o *Orchestrator) inspectIn(ctx context.Context, op *operation) (*inspectio
 		i.findLost(ctx, &i.lineage.Snapshots[n])
 	}
 	i.findOnDisks(ctx, intent)
-	return i, errors.Join(i.findMachines(intent), i.findForeign(ctx))
+	i.findMachines(intent)
+	i.findForeign(ctx)
+	return i, nil
 }
 
 func (i *inspection) add(f Finding) {
@@ -151,10 +154,16 @@ func (i *inspection) findOnDisks(ctx context.Context, intent *journal.Intent) {
 }
 
 // findMachines compares what the host keeps besides the disks with what is recorded.
-func (i *inspection) findMachines(intent *journal.Intent) error {
+func (i *inspection) findMachines(intent *journal.Intent) {
 	kept, err := i.machines.Snapshots(i.desc.UUID)
+	if err != nil {
+		i.add(Finding{Kind: FoundUnreadable, What: err.Error()})
+	}
 	for _, s := range i.lineage.Snapshots {
-		if s.Machine != "" && !slices.Contains(kept, s.ID) {
+		parts, err := i.machines.Parts(i.keptOf(s.ID))
+		if err != nil && !errors.Is(err, machine.ErrNotKept) {
+			i.add(Finding{Kind: FoundUnreadable, Snapshot: s.Name, What: err.Error()})
+		} else if s.Machine != "" && strings.Join(parts, " ") != s.Machine {
 			i.add(Finding{Kind: FoundMissing, Snapshot: s.Name, What: fmt.Sprintf("%s: there is no %s", s.Machine, i.machines.Path(i.keptOf(s.ID))),
 				Fix: "revert to it without, each disk with --disk"})
 		}
@@ -166,12 +175,15 @@ func (i *inspection) findMachines(intent *journal.Intent) error {
 			i.add(Finding{Kind: FoundOrphan, What: dir + " belongs to no snapshot", Fix: "if nobody needs it, remove it"})
 		}
 	}
-	return err
 }
 
 // findForeign compares what libvirt shows with what it is to show.
-func (i *inspection) findForeign(ctx context.Context) error {
+func (i *inspection) findForeign(ctx context.Context) {
 	foreign, err := i.domain.Shown(ctx)
+	if err != nil {
+		i.add(Finding{Kind: FoundUnreadable, What: err.Error()})
+		return
+	}
 	for _, s := range i.toShow() {
 		n := slices.Index(foreign, s.Name)
 		if n >= 0 {
@@ -182,12 +194,11 @@ func (i *inspection) findForeign(ctx context.Context) error {
 			Fix: "domsnap snapshot-mirror " + i.desc.Name + "; to delete a snapshot: domsnap snapshot-delete, not virsh"})
 	}
 	if len(foreign) == 0 {
-		return err
+		return
 	}
 	i.add(Finding{Kind: FoundForeign, What: fmt.Sprintf("libvirt has snapshots of its own: %s; they block live migration, "+
 		"and to revert to one may undo what domsnap's are built on", strings.Join(foreign, ", ")),
 		Fix: "find out who has made them; if nobody needs them, delete them: virsh snapshot-delete " + i.desc.Name})
-	return nil
 }
 
 // findTrouble leaves what cannot be looked at to the others, who say so.
@@ -212,11 +223,12 @@ func (i *inspection) findOrphans(ctx context.Context, m methods.Method, disk met
 		if strings.Contains(known, name) {
 			continue
 		}
-		i.noteOrphan(m, disk, name)
-		i.add(Finding{
-			Kind: FoundOrphan, What: fmt.Sprintf("%s by %s: %s belongs to no snapshot", disk.Target, by, name),
-			Fix: "find out who has made it; to have it as a snapshot again, or to delete it as one: domsnap check --repair --adopt ID " + i.desc.Name,
-		})
+		fix := "find out who has made it; if nobody needs it, remove it by the storage's own tools"
+		if id, ok := methods.SnapshotOf(name, disk.Target); ok && !m.Traits().MovesSource {
+			i.orphans = append(i.orphans, orphan{m, disk, id})
+			fix += "; to have it as a snapshot again: domsnap check --repair --adopt " + id + " " + i.desc.Name
+		}
+		i.add(Finding{Kind: FoundOrphan, What: fmt.Sprintf("%s by %s: %s belongs to no snapshot", disk.Target, by, name), Fix: fix})
 	}
 }
 

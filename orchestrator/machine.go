@@ -14,21 +14,40 @@ import (
 // keepMachine is the step that copies what belongs to the domain besides its disks.
 const keepMachine = "keep the definition, firmware and TPM"
 
-// machineState is what belongs to the domain besides its disks.
-func (op *operation) machineState(ctx context.Context) (machine.State, error) {
+// machineState is what belongs to the domain besides its disks: its definition, and of what it runs with now, or would with
+// the next start, the parts that can be kept. The others it names.
+func (op *operation) machineState(ctx context.Context) (s machine.State, others []string, err error) {
 	d, err := op.domain.Definition(ctx)
 	if err != nil {
-		return machine.State{}, err
+		return s, nil, err
 	}
-	text, err := xmlspec.WithoutMetadata(d.XML)
-	s := machine.State{Definition: text}
+	if s.Definition, err = xmlspec.WithoutMetadata(d.XML); err != nil {
+		return s, nil, err
+	}
+	for _, p := range partsOf(&op.desc.Domain) {
+		err := machine.Check(p)
+		if errors.Is(err, machine.ErrNoFile) {
+			others = append(others, fmt.Sprintf("%s: %v", p.Name, err))
+			continue
+		}
+		if err != nil {
+			return s, nil, err
+		}
+		s.Parts = append(s.Parts, p)
+	}
+	return s, append(others, op.desc.Unkept...), nil
+}
+
+// partsOf are the parts that a domain has, there or not.
+func partsOf(d *xmlspec.Domain) []machine.Part {
+	var parts []machine.Part
 	if d.NVRAM != "" {
-		s.Parts = append(s.Parts, machine.Part{Name: machine.NVRAM, Path: d.NVRAM})
+		parts = append(parts, machine.Part{Name: machine.NVRAM, Path: d.NVRAM})
 	}
 	if d.TPM != nil && d.TPM.Path != "" {
-		s.Parts = append(s.Parts, machine.Part{Name: machine.TPM, Path: d.TPM.Path})
+		parts = append(parts, machine.Part{Name: machine.TPM, Path: d.TPM.Path})
 	}
-	return s, err
+	return parts
 }
 
 func (op *operation) keptOf(id string) machine.Snapshot {
@@ -49,8 +68,9 @@ func (op *operation) forgetMachines(ids ...string) error {
 // keepMachine copies before the window what hardly ever changes, so that in it there is hardly ever anything to copy.
 func (c *creation) keepMachine(ctx context.Context) error {
 	return c.runner.run(ctx, step{name: keepMachine, do: func(ctx context.Context) error {
-		state, err := c.machineState(ctx)
+		state, others, err := c.machineState(ctx)
 		if err == nil {
+			c.unkept = others
 			c.machine, err = c.machines.Keep(c.keptOf(c.plan.ID), state)
 		}
 		return err
@@ -69,38 +89,42 @@ func (c *creation) finishMachine(ctx context.Context) error {
 	return c.runner.run(ctx, step{name: "finish the copy of definition, firmware and TPM", do: func(context.Context) error { return c.machine.Finish() }})
 }
 
-// planMachine finds what of the machine is to be put back. Single disks go back without.
+// planMachine finds what of the machine is to be put back, and what is to be taken away because the machine had not made it
+// yet. Single disks go back without.
 func (r *reversion) planMachine(ctx context.Context) error {
 	if !r.whole() {
 		return nil
 	}
-	now, err := r.machineState(ctx)
+	d, err := r.domain.Definition(ctx)
 	if err != nil {
 		return err
 	}
-	for _, name := range strings.Fields(r.to.Machine) {
-		n := slices.IndexFunc(now.Parts, func(p machine.Part) bool { return p.Name == name })
-		if n < 0 {
+	now, then := partsOf(d), strings.Fields(r.to.Machine)
+	for _, name := range then {
+		if !slices.ContainsFunc(now, func(p machine.Part) bool { return p.Name == name }) {
 			r.changed = append(r.changed, "it has no "+name+" any more")
-			continue
 		}
-		r.back = append(r.back, now.Parts[n])
-	}
-	return r.checkKept()
-}
-
-func (r *reversion) checkKept() error {
-	if len(r.back) == 0 {
-		return nil
 	}
 	kept, err := r.machines.Parts(r.keptOf(r.to.ID))
+	if errors.Is(err, machine.ErrNotKept) && len(then) == 0 {
+		return nil // what it had then is not known
+	}
 	if err != nil && !errors.Is(err, machine.ErrNotKept) {
 		return err
 	}
-	for _, p := range r.back {
-		if !slices.Contains(kept, p.Name) {
+	return r.sortParts(now, then, kept)
+}
+
+func (r *reversion) sortParts(now []machine.Part, then, kept []string) error {
+	for _, p := range now {
+		switch {
+		case !slices.Contains(then, p.Name):
+			r.gone = append(r.gone, p)
+		case !slices.Contains(kept, p.Name):
 			return refuse("revert the disks without it, each with --disk", "%s of snapshot %q is not in %s any more",
 				p.Name, r.to.Name, r.machines.Path(r.keptOf(r.to.ID)))
+		default:
+			r.back = append(r.back, p)
 		}
 	}
 	return nil
@@ -120,7 +144,8 @@ func (r *reversion) findAdded() error {
 		return fmt.Errorf("read the kept definition: %w", err)
 	}
 	for _, d := range r.desc.Disks {
-		had := slices.ContainsFunc(r.opts.Map, func(m Mapping) bool { return m.To == d.Target })
+		had := slices.ContainsFunc(r.opts.Map, func(m Mapping) bool { return m.To == d.Target }) ||
+			slices.ContainsFunc(r.to.Disks, func(s xmlspec.LineageDisk) bool { return s.Target == d.Target })
 		if _, ok := then.Disk(d.Target); !ok && !had && d.Device == "disk" {
 			r.changed = append(r.changed, d.Target+" was added")
 		}
@@ -139,12 +164,15 @@ func (r *reversion) checkUnchanged() error {
 
 // keepPresentMachine gives the safety snapshot the machine as it is, unless it has it from an attempt before.
 func (r *reversion) keepPresentMachine(ctx context.Context) error {
-	of := r.keptOf(r.safety)
-	if _, err := r.machines.Parts(of); r.safety == "" || !r.whole() || !errors.Is(err, machine.ErrNotKept) {
+	if r.safety == "" || !r.whole() {
 		return nil
 	}
+	of := r.keptOf(r.safety)
+	if _, err := r.machines.Parts(of); !errors.Is(err, machine.ErrNotKept) {
+		return err
+	}
 	return r.runner.run(ctx, step{name: keepMachine, do: func(ctx context.Context) error {
-		state, err := r.machineState(ctx)
+		state, _, err := r.machineState(ctx)
 		if err != nil {
 			return err
 		}
@@ -152,7 +180,7 @@ func (r *reversion) keepPresentMachine(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		return k.Finish()
+		return errors.Join(k.Renew(), k.Finish())
 	}})
 }
 
@@ -165,14 +193,32 @@ func (r *reversion) keptParts() (string, error) {
 	return strings.Join(names, " "), err
 }
 
-// putBack is the step that puts the machine back, where there is anything.
-func (r *reversion) putBack() []step {
+// stageMachine does all that may fail of putting the machine back.
+func (r *reversion) stageMachine(ctx context.Context) error {
 	if len(r.back) == 0 {
 		return nil
 	}
-	return []step{{name: "put back " + partNames(r.back), noted: true, do: func(context.Context) error {
-		return r.machines.Restore(r.keptOf(r.to.ID), r.back)
-	}}}
+	return r.runner.run(ctx, step{
+		name: "stage " + partNames(r.back),
+		do:   func(context.Context) error { return r.machines.Stage(r.keptOf(r.to.ID), r.back) },
+		undo: func(context.Context) error { return r.machines.Unstage(r.back) },
+	})
+}
+
+// putBack are the steps that put the machine back, where there is anything to put back or to take away.
+func (r *reversion) putBack() []step {
+	var steps []step
+	if len(r.back) > 0 {
+		steps = append(steps, step{name: "put back " + partNames(r.back), noted: true, do: func(context.Context) error {
+			return r.machines.Swap(r.back)
+		}})
+	}
+	if len(r.gone) > 0 {
+		steps = append(steps, step{name: "take away " + partNames(r.gone), noted: true, do: func(context.Context) error {
+			return r.machines.Discard(r.gone)
+		}})
+	}
+	return steps
 }
 
 // partNames is for people.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/domsnap/domsnap/methods"
 	"github.com/domsnap/domsnap/methods/memory"
 	"github.com/domsnap/domsnap/orchestrator"
 	"github.com/domsnap/domsnap/orchestrator/machine"
@@ -59,6 +60,10 @@ func (r *rig) wantMachinesAsRecorded() {
 	for _, s := range r.lineage().Snapshots {
 		recorded[s.ID] = true
 	}
+	for _, name := range r.orphans {
+		id, _ := methods.SnapshotOf(name[strings.LastIndex(name, "ds-"):], name[strings.LastIndex(name, "-")+1:])
+		recorded[id] = true
+	}
 	for _, id := range ids {
 		of := machine.Snapshot{Domain: r.domain.uuid, ID: id}
 		if text, err := r.machines().Definition(of); !recorded[id] || err != nil || strings.Contains(text, otherMetadata) {
@@ -91,6 +96,50 @@ func TestRevertBringsTheMachineBack(t *testing.T) {
 	}
 	if ids, err := r.machines().Snapshots(r.domain.uuid); err != nil || len(ids) > 0 {
 		t.Errorf("kept are %v, %v", ids, err)
+	}
+}
+
+// What the machine had not made yet is not there afterwards, and comes back with an undo.
+func TestRevertTakesAwayWhatTheMachineHadNot(t *testing.T) {
+	r := newRig(t).firmware("now").off()
+	dir := filepath.Join(r.dir, "libvirt")
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	if clean := r.take("clean"); len(clean.Machine) > 0 {
+		t.Errorf("kept are %q", clean.Machine)
+	}
+	r.firmware("now")
+	back := r.revert("clean")
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("left are %v, %v", left, err)
+	}
+	if _, err := r.Revert(t.Context(), revertTo(*back.Safety)); err != nil {
+		t.Fatal(err)
+	}
+	r.wantFirmware("now")
+}
+
+// A revert that cannot put firmware back changes no disk.
+func TestRevertThatCannotStageTheMachineChangesNothing(t *testing.T) {
+	r := newRig(t).firmware("one").off()
+	r.write("a one", "b one")
+	r.take("one")
+	r.firmware("now").write("a now", "b now")
+	if err := os.Rename(filepath.Join(r.dir, "libvirt"), filepath.Join(r.dir, "moved")); err != nil {
+		t.Fatal(err)
+	}
+	_, err := r.Revert(t.Context(), orchestrator.RevertOptions{Domain: "web1", Snapshot: "one"})
+	wantError(t, err, orchestrator.ErrFailed)
+	r.wantContent("a now", "b now")
+	r.wantNames("one")
+}
+
+func TestAMachineElsewhereIsNamed(t *testing.T) {
+	r := newRig(t).firmware("one").off()
+	r.domain.edit(func(d *fakeDomain) { d.firmware = "<os><nvram>/dev/null</nvram></os>" })
+	if s := r.take("one"); !strings.HasPrefix(strings.Join(s.Consistency.Skipped, " "), "nvram: ") {
+		t.Errorf("skipped are %q", s.Consistency.Skipped)
 	}
 }
 

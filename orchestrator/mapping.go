@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/domsnap/domsnap/methods"
 	"github.com/domsnap/domsnap/xmlspec"
 )
 
@@ -22,9 +23,22 @@ func (r *reversion) targetNow(then string) string {
 	return then
 }
 
+// othersOf are the other refs of the same disk, under the target that it had and under the one that it has.
+func (r *reversion) othersOf(ref methods.Ref, disk methods.Disk) []methods.Ref {
+	others := r.others(ref)
+	if disk.Target != ref.Disk.Target {
+		ref.Disk.Target = disk.Target
+		others = append(others, r.others(ref)...)
+	}
+	return others
+}
+
 // checkMap refuses what cannot be meant. Whether it is the same disk is for the method to find out.
 func (r *reversion) checkMap() error {
-	for _, m := range r.opts.Map {
+	for n, m := range r.opts.Map {
+		if slices.ContainsFunc(r.opts.Map[:n], func(o Mapping) bool { return o.From == m.From || o.To == m.To }) {
+			return &Problem{Kind: ErrUsage, Err: fmt.Errorf("a disk is mapped twice: %s", m)}
+		}
 		if !slices.ContainsFunc(r.to.Disks, func(d xmlspec.LineageDisk) bool { return d.Target == m.From }) {
 			return NotFoundf("snapshot %q has no disk %q", r.to.Name, m.From)
 		}

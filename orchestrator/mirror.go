@@ -31,12 +31,35 @@ func (o *Orchestrator) Mirror(ctx context.Context, domain string, on bool) (_ *M
 			return nil, err
 		}
 	}
-	op.lineage.Mirror = on
-	if err := op.commit(ctx); err != nil {
-		return nil, err
-	}
-	shown, err := op.reflect(ctx)
+	shown, err := op.mirror(ctx, on)
 	return &MirrorResult{Domain: op.desc.Name, Mirror: on, Shown: nonNil(shown)}, err
+}
+
+// mirror shows before it is recorded that it does, and when that does not work shows nothing.
+func (op *operation) mirror(ctx context.Context, on bool) ([]string, error) {
+	op.lineage.Mirror = on
+	shown, err := op.reflect(ctx)
+	if err == nil {
+		err = op.commit(ctx)
+	}
+	if err == nil || !on {
+		return shown, err
+	}
+	op.lineage.Mirror = false
+	_, hideErr := op.reflect(context.WithoutCancel(ctx))
+	return nil, &Problem{Kind: ErrFailed, Err: errors.Join(err, hideErr)}
+}
+
+// checkNotShown: of two snapshots with one name nobody could tell which is meant.
+func (op *operation) checkNotShown(ctx context.Context, name string) error {
+	if !op.lineage.Mirror {
+		return nil
+	}
+	names, err := op.domain.Shown(ctx)
+	if err == nil && slices.Contains(names, name) {
+		err = refuse("choose another name, or delete that one with virsh", "libvirt has a snapshot %q of its own", name)
+	}
+	return err
 }
 
 func (op *operation) checkNoneShown(ctx context.Context) error {
@@ -80,15 +103,19 @@ func (op *operation) showAll(ctx context.Context, all []xmlspec.LineageSnapshot)
 	if len(all) == 0 {
 		return nil
 	}
-	state, err := op.machineState(ctx)
+	d, err := op.domain.Definition(ctx)
+	if err != nil {
+		return err
+	}
+	definition, err := xmlspec.WithoutMetadata(d.XML)
 	if err != nil {
 		return err
 	}
 	for _, s := range all {
 		r := xmlspec.Reflection{
-			Name: s.Name, Description: s.Description, Created: time.Unix(s.Created, 0), Parent: op.shownParent(s), Definition: state.Definition,
+			Name: s.Name, Description: s.Description, Created: time.Unix(s.Created, 0), Parent: op.shownParent(s), Definition: definition,
 		}
-		for _, d := range op.desc.Disks {
+		for _, d := range d.Disks {
 			r.Disks = append(r.Disks, d.Target)
 		}
 		if err := op.domain.Show(ctx, r); err != nil {

@@ -64,6 +64,8 @@ func TestCheckFindsWhatVirshHasDeleted(t *testing.T) {
 	r.domain.edit(func(d *fakeDomain) { d.shown = []string{"one", "by-hand"} })
 	r.wantFound("mirror | two | libvirt does not show two any more; the snapshot is there all the same",
 		"foreign |  | libvirt has snapshots of its own")
+	_, err := r.Create(t.Context(), orchestrator.CreateOptions{Domain: "web1", Name: "by-hand"})
+	wantError(t, err, orchestrator.ErrRefused)
 	r.mirror(true)
 	r.wantShown("by-hand", "one", "two")
 }

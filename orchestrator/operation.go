@@ -93,9 +93,12 @@ func (op *operation) refresh(ctx context.Context) error {
 	if text != "" && text == op.text {
 		return nil
 	}
-	op.text = text
-	op.lineage, err = xmlspec.ParseLineage(text)
-	return err
+	l, err := xmlspec.ParseLineage(text)
+	if err != nil {
+		return err
+	}
+	op.lineage, op.text = l, text
+	return nil
 }
 
 // writeJournal makes the intent durable, before the first act.
@@ -107,7 +110,11 @@ func (op *operation) writeJournal(ctx context.Context, i journal.Intent) error {
 // endJournal says that nothing is unfinished any more. What was kept of the machine goes with snapshots that are not there.
 func (op *operation) endJournal(ctx context.Context) error {
 	if i := op.intent; i != nil {
-		if err := op.forgetMachines(i.Snapshot, i.Safety); err != nil {
+		mine := []string{i.Snapshot, i.Safety}
+		if i.Verb == journal.Revert {
+			mine = mine[1:]
+		}
+		if err := op.forgetMachines(mine...); err != nil {
 			return err
 		}
 	}
@@ -148,7 +155,9 @@ func (op *operation) commit(ctx context.Context) error {
 	}
 	_ = op.shelve(context.WithoutCancel(ctx), text)
 	if op.lineage.Mirror {
-		_, _ = op.reflect(context.WithoutCancel(ctx))
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
+		defer cancel()
+		_, _ = op.reflect(ctx)
 	}
 	return nil
 }

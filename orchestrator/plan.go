@@ -83,6 +83,9 @@ func (op *operation) planCreate(ctx context.Context, opts CreateOptions) (*Plan,
 		return nil, err
 	}
 	p, err := op.newPlan(opts)
+	if err == nil {
+		err = op.checkNotShown(ctx, p.Name)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -267,8 +267,10 @@ func (r *reversion) redoDisks(ctx context.Context, i *journal.Intent) error {
 		}
 		return nil
 	}
-	if err := r.completeSafety(ctx); err != nil {
-		return err
+	for _, before := range []func(context.Context) error{r.completeSafety, r.stageMachine} {
+		if err := before(ctx); err != nil {
+			return err
+		}
 	}
 	if err := r.revertAll(ctx); err != nil {
 		return err
@@ -278,7 +280,7 @@ func (r *reversion) redoDisks(ctx context.Context, i *journal.Intent) error {
 
 // resume rebuilds the work from the journal.
 func (r *reversion) resume(i *journal.Intent) error {
-	r.safety, r.back = i.Safety, i.Back
+	r.safety, r.back, r.gone = i.Safety, i.Back, i.Gone
 	for n, ref := range i.Refs {
 		m, err := r.Methods.Get(ref.Method, ref.Mode)
 		if err != nil {
@@ -287,7 +289,7 @@ func (r *reversion) resume(i *journal.Intent) error {
 		disk := i.Disks[n]
 		disk.Domain = r.identity()
 		d := &revertingDisk{method: m, req: methods.RevertRequest{
-			To: ref, Disk: disk, Others: r.others(ref), How: i.Hows[n], Again: true, Disks: r.DiskAccess,
+			To: ref, Disk: disk, Others: r.othersOf(ref, disk), How: i.Hows[n], Again: true, Disks: r.DiskAccess,
 		}}
 		if i.Safety != "" {
 			d.keep = &i.Kept[n]

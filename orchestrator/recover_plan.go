@@ -82,8 +82,10 @@ func (op *operation) planRedoRevert(i *journal.Intent) ([]string, error) {
 	if !i.Reverted {
 		steps = append(each(i.Kept, "keep the present of %s by %s, where that is missing: %s"), each(i.Refs, "revert %s by %s to %s")...)
 	}
-	if !i.Reverted && len(i.Back) > 0 {
-		steps = append(steps, "put back "+partNames(i.Back))
+	if !i.Reverted {
+		for _, s := range (&reversion{back: i.Back, gone: i.Gone}).putBack() {
+			steps = append(steps, s.name)
+		}
 	}
 	steps = append(steps, "write the lineage")
 	if op.desc.State == Shutoff && State(i.State) != Shutoff {

@@ -58,8 +58,10 @@ type reversion struct {
 	to     *xmlspec.LineageSnapshot
 	disks  []*revertingDisk
 	safety string
-	// back are the parts of the machine to put back, changed is what of the domain is not as it was.
+	// back are the parts of the machine to put back, gone those that it did not have; changed is what of the domain is not
+	// as it was.
 	back    []machine.Part
+	gone    []machine.Part
 	changed []string
 	before  State
 	after   State
@@ -120,8 +122,8 @@ func (r *reversion) steps() []PlannedStep {
 	if r.opts.Verify {
 		steps = append(steps, PlannedStep{Step: "compare the disks with the snapshot"})
 	}
-	if len(r.back) > 0 {
-		steps = append(steps, PlannedStep{Step: "put back " + partNames(r.back)})
+	for _, s := range r.putBack() {
+		steps = append(steps, PlannedStep{Step: s.name})
 	}
 	steps = append(steps, PlannedStep{Step: "write the lineage"})
 	if r.after != Shutoff {
@@ -202,7 +204,7 @@ func (r *reversion) planDisk(ctx context.Context, ref methods.Ref) error {
 		return err
 	}
 	r.disks = append(r.disks, &revertingDisk{method: m, req: methods.RevertRequest{
-		To: ref, Disk: disk, Others: r.others(ref), How: how, Disks: r.DiskAccess, Progress: r.progress("revert " + disk.Target),
+		To: ref, Disk: disk, Others: r.othersOf(ref, disk), How: how, Disks: r.DiskAccess, Progress: r.progress("revert " + disk.Target),
 	}})
 	return nil
 }
@@ -222,7 +224,7 @@ func (r *reversion) run(ctx context.Context) (*RevertResult, error) {
 		// It may be there all the same, and would keep the domain from being started.
 		return nil, errors.Join(err, r.endJournal(ctx), r.restore(ctx))
 	}
-	for _, before := range []func(context.Context) error{r.stillOff, r.takeSafety, r.listChanges} {
+	for _, before := range []func(context.Context) error{r.stillOff, r.takeSafety, r.stageMachine, r.listChanges} {
 		if err := before(ctx); err != nil {
 			return nil, r.giveUp(ctx, err)
 		}
@@ -300,7 +302,7 @@ func (r *reversion) restore(ctx context.Context) error {
 func (r *reversion) intent() journal.Intent {
 	i := journal.Intent{
 		Verb: journal.Revert, Domain: r.desc.Name, UUID: r.desc.UUID, Started: r.begun,
-		Snapshot: r.to.ID, Safety: r.safety, Whole: r.whole(), Back: r.back, State: string(r.after),
+		Snapshot: r.to.ID, Safety: r.safety, Whole: r.whole(), Back: r.back, Gone: r.gone, State: string(r.after),
 	}
 	for _, d := range r.disks {
 		i.Refs = append(i.Refs, d.req.To)
@@ -392,7 +394,11 @@ func (r *reversion) recordRevert() error {
 		r.to = r.byID(r.to.ID)
 	}
 	if r.whole() {
-		r.lineage.Settle(r.to.ID, targetsOf(r.refs(r.to)))
+		targets := targetsOf(r.refs(r.to))
+		for _, d := range r.disks {
+			targets = append(targets, d.req.Disk.Target)
+		}
+		r.lineage.Settle(r.to.ID, targets)
 		return nil
 	}
 	for _, d := range r.disks {

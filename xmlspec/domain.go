@@ -11,10 +11,14 @@ type Domain struct {
 	Name  string
 	UUID  string
 	Disks []Disk
-	// NVRAM is the file with the variables of the firmware; empty for none.
+	// NVRAM is the file with the variables of the firmware; empty for none. EFI says that libvirt chooses a firmware that
+	// has such a file, where it is to choose.
 	NVRAM string
+	EFI   bool
 	// TPM is nil for none.
 	TPM *TPM
+	// Unkept says what of the machine is neither on its disks nor in files of this host.
+	Unkept []string
 	// XML is the whole document.
 	XML string
 }
@@ -78,7 +82,8 @@ func ParseDomain(doc string) (*Domain, error) {
 	if err := domainLimits.decode(doc, &raw); err != nil {
 		return nil, fmt.Errorf("read domain XML: %w", err)
 	}
-	d := &Domain{Name: raw.Name, UUID: raw.UUID, NVRAM: readNVRAM(raw.OS), XML: doc}
+	d := &Domain{Name: raw.Name, UUID: raw.UUID, NVRAM: readNVRAM(raw.OS), Unkept: readUnkept(&raw), XML: doc}
+	d.EFI = raw.OS != nil && raw.OS.Firmware == "efi"
 	if raw.Devices == nil {
 		return d, nil
 	}

@@ -2,6 +2,7 @@ package xmlspec
 
 import (
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -148,7 +149,7 @@ func (l *Lineage) Marshal() (string, error) {
 	l.compact()
 	text, err := xml.Marshal(l)
 	if err == nil {
-		err = l.checkSize(len(text))
+		err = errors.Join(l.checkSize(string(text)), l.check())
 	}
 	if err != nil {
 		return "", fmt.Errorf("write lineage: %w", err)
@@ -206,7 +207,7 @@ func (s *LineageSnapshot) fill(disks []LineageDisk) []LineageDisk { return mapDi
 
 // stripped puts "{id}" in place of the snapshot's id and "{parent}" in place of its parent's, and "{{}" of a brace.
 func (s *LineageSnapshot) stripped(text string) string {
-	if strings.Contains(text, "{") {
+	if strings.Contains(text, "{") || slices.Contains([]string{"i", "d", "id"}, s.Parent) {
 		return strings.NewReplacer("{", "{{}", s.ID, "{id}", orNever(s.Parent), "{parent}").Replace(text)
 	}
 	text = strings.ReplaceAll(text, orNever(s.ID), "{id}")
@@ -230,13 +231,16 @@ func (s *LineageSnapshot) filled(text string) string {
 	var b strings.Builder
 	for ; found; before, after, found = strings.Cut(after, "{") {
 		b.WriteString(before)
-		name, rest, _ := strings.Cut(after, "}")
-		switch name {
-		case "{":
+		name, rest, ended := strings.Cut(after, "}")
+		switch {
+		case !ended:
 			b.WriteString("{")
-		case "id":
+			continue
+		case name == "{":
+			b.WriteString("{")
+		case name == "id":
 			b.WriteString(s.ID)
-		case "parent":
+		case name == "parent":
 			b.WriteString(s.Parent)
 		default:
 			b.WriteString("{")

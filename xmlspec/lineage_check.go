@@ -9,8 +9,8 @@ const (
 	lineageElement = "lineage"
 	// lineageDepth is that of <lineage><layout><disk><rbd><monitor>.
 	lineageDepth = 5
-	// maxLineageNodes is what a document of MaxBytes may be made of.
-	maxLineageNodes = 14_000
+	// maxLineageNodes is more than there are in what Room has room for.
+	maxLineageNodes = 30_000
 )
 
 var idPattern = regexp.MustCompile(`^[a-z][a-z0-9]{0,31}$`)

@@ -14,15 +14,18 @@ const (
 	maxLineageText  = 4 << 20
 )
 
-// Room is how many bytes a lineage should have at most, a few thousand snapshots. Every snapshot of libvirt's own holds the
+// Room is how many bytes a lineage may have when a snapshot is to be added, more than 2,000 of them. What a revert adds to keep
+// the present may go beyond. Every snapshot of libvirt's own holds the
 // domain's metadata twice, and libvirt loses at its next start what has more than 1 MiB.
 const Room = 256 << 10
 
-// CheckRoom fails where the lineage would be larger than Room with this snapshot. What is there already is not judged.
+// CheckRoom fails where the lineage would be larger than Room with this snapshot.
 // The lineage was read from so many bytes: where there is plenty of room it is not written to find that out.
 func (l *Lineage) CheckRoom(s LineageSnapshot, written int) error {
-	alone, err := (&Lineage{Snapshots: []LineageSnapshot{s}}).Marshal()
-	if err != nil || written+len(alone) <= Room {
+	orphan := s
+	orphan.Parent = ""
+	alone, err := (&Lineage{Snapshots: []LineageSnapshot{orphan}}).Marshal()
+	if err != nil || written+len(alone)+len(s.Parent) <= Room {
 		return err
 	}
 	with := *l
@@ -35,9 +38,13 @@ func (l *Lineage) CheckRoom(s LineageSnapshot, written int) error {
 }
 
 // checkSize is for what is to be written.
-func (l *Lineage) checkSize(written int) error {
-	if written > MaxBytes || len(l.Snapshots) > maxSnapshots {
-		return fmt.Errorf("%d snapshots in %d bytes are more than %d in %d: delete some", len(l.Snapshots), written, maxSnapshots, MaxBytes)
+func (l *Lineage) checkSize(written string) error {
+	if len(written) > MaxBytes || len(l.Snapshots) > maxSnapshots {
+		return fmt.Errorf("%d snapshots in %d bytes are more than %d in %d: delete some", len(l.Snapshots), len(written), maxSnapshots, MaxBytes)
+	}
+	// Quotes are escaped where they do not end an attribute, and ends of elements count too.
+	if nodes := strings.Count(written, `="`) + strings.Count(written, "<"); nodes > maxLineageNodes {
+		return fmt.Errorf("%d snapshots are written in more than %d elements and attributes: delete some", len(l.Snapshots), maxLineageNodes)
 	}
 	var filled size
 	for i := range l.Snapshots {

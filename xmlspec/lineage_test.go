@@ -227,3 +227,27 @@ func TestSettleLeavesTheOtherDisksWhereTheyAre(t *testing.T) {
 		t.Errorf("current is %s, strayed %v", l.Current, l.Strayed)
 	}
 }
+
+// What there is room for can be read again, and what cannot is not written.
+func TestLineageIsFullBeforeItCannotBeRead(t *testing.T) {
+	l := bigLineage(1)
+	for n := 1; ; n += 50 {
+		more := bigLineage(n + 50)
+		next := more.Snapshots[n]
+		if err := l.CheckRoom(next, xmlspec.Room); err != nil {
+			t.Logf("%d snapshots: %v", n, err)
+			break
+		}
+		l = more
+	}
+	text, err := l.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := xmlspec.ParseLineage(text); err != nil {
+		t.Error(err)
+	}
+	if _, err := bigLineage(20_000).Marshal(); err == nil {
+		t.Error("a lineage that nobody can read is written")
+	}
+}

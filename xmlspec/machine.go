@@ -14,7 +14,7 @@ type TPM struct {
 	Path string
 }
 
-// readNVRAM is the file with the variables of the firmware. Before its first start a domain may have none yet.
+// readNVRAM is the file with the variables of the firmware. Before its first start a domain may name none yet.
 func readNVRAM(os *libvirtxml.DomainOS) string {
 	switch {
 	case os == nil || os.NVRam == nil:
@@ -24,6 +24,23 @@ func readNVRAM(os *libvirtxml.DomainOS) string {
 	default:
 		return strings.TrimSpace(os.NVRam.NVRam)
 	}
+}
+
+// readUnkept names what of a machine is neither on its disks nor in files of this host.
+func readUnkept(raw *libvirtxml.Domain) []string {
+	var names []string
+	if raw.OS != nil && raw.OS.NVRam != nil && raw.OS.NVRam.Source != nil && raw.OS.NVRam.Source.File == nil {
+		names = append(names, "nvram: it is not in a file")
+	}
+	if raw.Devices == nil {
+		return names
+	}
+	for _, tpm := range raw.Devices.TPMs {
+		if tpm.Backend != nil && tpm.Backend.Emulator == nil {
+			names = append(names, "tpm: it is not emulated by libvirt")
+		}
+	}
+	return names
 }
 
 // readTPM is nil for a TPM whose state is not on this host's disk: that of the machine itself, and of somebody else's

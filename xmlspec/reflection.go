@@ -3,6 +3,7 @@ package xmlspec
 import (
 	"encoding/xml"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -62,13 +63,17 @@ func (r Reflection) Marshal() (string, error) {
 	return strings.TrimSuffix(string(text), "</domainsnapshot>") + r.Definition + "</domainsnapshot>", nil
 }
 
-// IsReflection says whether a snapshot's XML, as libvirt prints it, is one that it only shows for us.
+// IsReflection says whether a snapshot's XML, as libvirt prints it, is one that it only shows for us: it has our mark, and
+// nothing of libvirt's making.
 func IsReflection(doc string) (bool, error) {
 	var raw struct {
-		Description string `xml:"description"`
+		Description string           `xml:"description"`
+		Memory      reflectionPart   `xml:"memory"`
+		Disks       []reflectionPart `xml:"disks>disk"`
 	}
 	if err := DecodeLibvirt(doc, &raw); err != nil {
 		return false, fmt.Errorf("read snapshot XML: %w", err)
 	}
-	return strings.HasPrefix(raw.Description, ReflectionMark), nil
+	made := slices.ContainsFunc(raw.Disks, func(d reflectionPart) bool { return d.Snapshot != "no" })
+	return strings.HasPrefix(raw.Description, ReflectionMark) && raw.Memory.Snapshot == "no" && !made, nil
 }

@@ -5,6 +5,7 @@ package e2e
 import (
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"libvirt.org/go/libvirt"
@@ -15,6 +16,9 @@ import (
 // TestWholeMachine: the variables of the firmware and the state of the TPM go back with the disks, and forth again.
 func TestWholeMachine(t *testing.T) {
 	m := newMachineOf(t, lab.Options{Disks: blank(lab.QcowFile, lab.ThinLV), UEFI: true, TPM: true})
+	if clean := m.p.create(m.Name(), "clean"); len(clean.Machine) > 0 {
+		t.Errorf("kept before the first start are %q", clean.Machine)
+	}
 	// Nothing has to boot for QEMU and swtpm to make what is to be kept.
 	check(t, m.Libvirt().CreateWithFlags(libvirt.DOMAIN_START_PAUSED))
 	s := m.p.create(m.Name(), "s1")
@@ -35,6 +39,12 @@ func TestWholeMachine(t *testing.T) {
 	m.wantFirmware(broken)
 	m.p.revert(m.Name(), "s1", "--no-safety")
 	m.wantFirmware(then)
+	check(t, m.Libvirt().CreateWithFlags(libvirt.DOMAIN_START_PAUSED))
+	check(t, m.Stop())
+	m.p.revert(m.Name(), "clean")
+	if left := tool(t, "sh", "-c", `ls -d "$@" 2>&1 || true`, "sh", m.NVRAM(), m.tpm()); strings.Count(left, "No such file") != 2 {
+		t.Errorf("what was made later is there: %s", left)
+	}
 	check(t, m.Libvirt().CreateWithFlags(libvirt.DOMAIN_START_PAUSED))
 	check(t, m.Stop())
 	m.changeDisks()

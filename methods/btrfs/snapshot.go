@@ -25,7 +25,7 @@ func (m *Method) Stat(_ context.Context, ref methods.Ref) (methods.Info, error) 
 	return methods.Info{BytesUsed: -1}, nil
 }
 
-// Source implements methods.Sourcer. It fails as Stat does.
+// Source implements methods.Sourcer. It does not look whether the snapshot is there.
 func (m *Method) Source(_ context.Context, ref methods.Ref) (methods.BackupSource, error) {
 	l, err := m.recorded(ref)
 	if err != nil {

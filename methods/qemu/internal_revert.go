@@ -56,7 +56,10 @@ func (m *Internal) Revert(ctx context.Context, req methods.RevertRequest) (metho
 	}
 	// qemu-img locks the image before it changes anything.
 	if err := m.images.applyInside(ctx, req.To.Origin, req.To.Name); err != nil {
-		return methods.Reverted{}, errors.Join(err, m.images.unused(ctx, Image{req.To.Origin, qcow2}))
+		if ctx.Err() == nil {
+			err = errors.Join(err, m.images.unused(ctx, Image{req.To.Origin, qcow2}))
+		}
+		return methods.Reverted{}, err
 	}
 	return methods.Reverted{How: methods.HowNative}, nil
 }

@@ -52,9 +52,11 @@ type Intent struct {
 	Disks []methods.Disk `json:"disks,omitempty"`
 	// Hows are the ways of a revert, disk by disk.
 	Hows []methods.How `json:"hows,omitempty"`
-	// Whole says that a revert covers all disks of the snapshot. Back are the parts of the machine that it puts back.
+	// Whole says that a revert covers all disks of the snapshot. Back are the parts of the machine that it puts back, Gone
+	// those that it takes away.
 	Whole bool           `json:"whole,omitempty"`
 	Back  []machine.Part `json:"back,omitempty"`
+	Gone  []machine.Part `json:"gone,omitempty"`
 	// State is the domain state to end in.
 	State string `json:"state,omitempty"`
 	// Reverted says that all disks of a revert are done, so that they must not be touched again.

@@ -43,7 +43,12 @@ func (s Store) Keep(of Snapshot, state State) (*Keeping, error) {
 	for _, p := range state.Parts {
 		k.parts = append(k.parts, &kept{Part: p, to: filepath.Join(dir, p.Name)})
 	}
-	return k, k.Renew()
+	for _, p := range k.parts {
+		if err := p.copy(); err != nil {
+			return nil, fmt.Errorf("keep the machine's %s: %w", p.Name, err)
+		}
+	}
+	return k, nil
 }
 
 // Renew copies again what has changed since it was copied, and costs next to nothing where nothing has.
@@ -56,7 +61,8 @@ func (k *Keeping) Renew() error {
 	return nil
 }
 
-// renew copies until nothing has changed meanwhile: what runs may write at any time.
+// renew copies until nothing has changed meanwhile: what runs may write at any time. By a clock that is ahead of ours it
+// always seems to have changed just now.
 func (p *kept) renew() error {
 	for range attempts {
 		now, err := sign(p.Path)
@@ -69,12 +75,22 @@ func (p *kept) renew() error {
 		if !now.before(time.Now()) {
 			time.Sleep(racy)
 		}
-		p.seen, p.at = now, time.Now()
-		if err := copyTree(p.Path, p.to); err != nil {
+		if err := p.copy(); err != nil {
 			return err
 		}
 	}
+	if now, err := sign(p.Path); err != nil || slices.Equal(now, p.seen) {
+		return err
+	}
 	return fmt.Errorf("%s does not stop changing", p.Path)
+}
+
+func (p *kept) copy() (err error) {
+	if p.seen, err = sign(p.Path); err != nil {
+		return err
+	}
+	p.at = time.Now()
+	return copyTree(p.Path, p.to, false)
 }
 
 // Finish makes the copy durable, and puts it into the store.

@@ -46,6 +46,9 @@ type Store struct{ Dir string }
 // Snapshot names what is kept for one snapshot.
 type Snapshot struct{ Domain, ID string }
 
+// ErrNoFile: a part is neither a file nor a directory.
+var ErrNoFile = errors.New("neither a file nor a directory")
+
 // ErrNotKept: the store has nothing of the snapshot.
 var ErrNotKept = errors.New("nothing of the machine is kept")
 
@@ -82,7 +85,14 @@ func (s Store) notKept(of Snapshot, err error) error {
 
 // Remove forgets the snapshot, also one that was not finished. There being none is no error.
 func (s Store) Remove(of Snapshot) error {
-	if err := errors.Join(os.RemoveAll(s.Path(of)), os.RemoveAll(s.unfinished(of))); err != nil {
+	err := os.RemoveAll(s.unfinished(of))
+	if err == nil {
+		err = os.Rename(s.Path(of), s.unfinished(of))
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	if err := errors.Join(err, os.RemoveAll(s.unfinished(of))); err != nil {
 		return fmt.Errorf("remove the kept machine: %w", err)
 	}
 	// The last one takes the domain's directory with it.

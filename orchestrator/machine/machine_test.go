@@ -65,7 +65,7 @@ func (h *host) finish(k *machine.Keeping) {
 
 func (h *host) restore() {
 	h.t.Helper()
-	if err := h.store.Restore(first, h.state.Parts); err != nil {
+	if err := errors.Join(h.store.Stage(first, h.state.Parts), h.store.Swap(h.state.Parts)); err != nil {
 		h.t.Fatal(err)
 	}
 }
@@ -96,6 +96,9 @@ func (h *host) files() []string {
 	if err != nil {
 		h.t.Fatal(err)
 	}
+	if len(all) < 2 {
+		return nil
+	}
 	return all[1:]
 }
 
@@ -117,12 +120,15 @@ func TestRestoreIsExactAndRepeatable(t *testing.T) {
 		h.restore()
 		h.want(before)
 	}
-	for _, p := range h.state.Parts {
-		if err := os.RemoveAll(p.Path); err != nil {
-			t.Fatal(err)
-		}
+	if err := h.store.Discard(h.state.Parts); err != nil {
+		t.Fatal(err)
 	}
+	h.want(nil)
 	h.restore()
+	h.want(before)
+	if err := errors.Join(h.store.Stage(first, h.state.Parts), h.store.Unstage(h.state.Parts)); err != nil {
+		t.Fatal(err)
+	}
 	h.want(before)
 }
 
@@ -177,7 +183,7 @@ func TestWhatIsNotThereIsLeftOut(t *testing.T) {
 	if diff := cmp.Diff([]string{"nvram"}, k.Names()); diff != "" {
 		t.Errorf("names: %s", diff)
 	}
-	if err := h.store.Restore(first, h.state.Parts); !errors.Is(err, machine.ErrNotKept) {
+	if err := h.store.Stage(first, h.state.Parts); !errors.Is(err, machine.ErrNotKept) {
 		t.Errorf("restore what was not kept: %v", err)
 	}
 }

@@ -6,67 +6,99 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-
-	"golang.org/x/sys/unix"
 )
 
-// beside is what a part is called until it takes its place.
-const beside = ".domsnap-new"
+// What a part is called before it takes its place, and what was there after that.
+const (
+	fresh = ".domsnap-new"
+	aside = ".domsnap-old"
+)
 
-// Restore puts parts of the snapshot back to where the hypervisor has them, each at once and durably; nothing may be using
-// them. What is there in their place goes. Doing it again is the same as once. It fails with ErrNotKept.
-func (s Store) Restore(of Snapshot, parts []Part) error {
+// Check fails with ErrNoFile where there is something in the part's place that cannot be kept.
+func Check(p Part) error {
+	info, err := os.Lstat(p.Path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("find the machine's %s: %w", p.Name, err)
+	case !info.IsDir() && !info.Mode().IsRegular():
+		return fmt.Errorf("%w: %s", ErrNoFile, p.Path)
+	}
+	return nil
+}
+
+// Stage copies parts of the snapshot to beside where the hypervisor has them, so that hardly anything is left that could
+// keep Swap from putting them there. It fails with ErrNotKept.
+func (s Store) Stage(of Snapshot, parts []Part) error {
 	for _, p := range parts {
 		from := filepath.Join(s.Path(of), p.Name)
 		if _, err := os.Lstat(from); err != nil {
 			return s.notKept(of, err)
 		}
-		if err := replace(from, p.Path); err != nil {
+		if err := copyTree(from, p.Path+fresh, true); err != nil {
+			return fmt.Errorf("put the machine's %s beside: %w", p.Name, err)
+		}
+	}
+	return nil
+}
+
+// Unstage takes away what Stage has made.
+func (s Store) Unstage(parts []Part) error {
+	var errs []error
+	for _, p := range parts {
+		errs = append(errs, os.RemoveAll(p.Path+fresh))
+	}
+	return errors.Join(errs...)
+}
+
+// Swap puts what was staged in place of what is there, durably; nothing may be using it. Interrupted, it is staged and
+// swapped again.
+func (s Store) Swap(parts []Part) error {
+	for _, p := range parts {
+		if err := swap(p.Path); err != nil {
 			return fmt.Errorf("put back the machine's %s: %w", p.Name, err)
 		}
 	}
 	return nil
 }
 
-// replace copies a tree and puts it in place of what is at a path.
-func replace(from, to string) error {
-	fresh := to + beside
-	err := copyTree(from, fresh)
+// swap moves what is there aside: a file system may not know how to put one directory in place of another.
+func swap(path string) error {
+	err := moveAside(path)
 	if err == nil {
-		err = syncTree(fresh)
+		err = os.Rename(path+fresh, path)
 	}
 	if err == nil {
-		err = exchange(fresh, to)
+		err = syncAbove(path, path)
 	}
 	if err == nil {
-		err = syncAbove(to, to)
+		err = os.RemoveAll(path + aside)
 	}
-	return errors.Join(err, os.RemoveAll(fresh))
+	return errors.Join(err, syncAbove(path, path))
 }
 
-// exchange puts a file or directory in place of another, at once where the file system can do that to a directory.
-func exchange(fresh, to string) error {
-	err := unix.Renameat2(unix.AT_FDCWD, fresh, unix.AT_FDCWD, to, unix.RENAME_EXCHANGE)
-	switch {
-	case err == nil:
+func moveAside(path string) error {
+	err := os.RemoveAll(path + aside)
+	if err == nil {
+		err = os.Rename(path, path+aside)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil
-	case errors.Is(err, fs.ErrNotExist):
-		return os.Rename(fresh, to)
-	default:
-		return errors.Join(os.RemoveAll(to), os.Rename(fresh, to))
 	}
+	return err
 }
 
-// Present are the parts that are there, out of those that there may be.
-func Present(parts []Part) ([]Part, error) {
-	var there []Part
+// Discard takes parts away from where the hypervisor has them, durably: it makes them anew with the next start.
+func (s Store) Discard(parts []Part) error {
 	for _, p := range parts {
-		switch _, err := os.Lstat(filepath.Clean(p.Path)); {
-		case err == nil:
-			there = append(there, p)
-		case !errors.Is(err, fs.ErrNotExist):
-			return nil, fmt.Errorf("find the machine's %s: %w", p.Name, err)
+		err := moveAside(p.Path)
+		if err == nil {
+			err = errors.Join(os.RemoveAll(p.Path+aside), syncAbove(p.Path, p.Path))
+		}
+		if err != nil {
+			return fmt.Errorf("take away the machine's %s: %w", p.Name, err)
 		}
 	}
-	return there, nil
+	return nil
 }

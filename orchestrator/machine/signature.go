@@ -2,6 +2,7 @@ package machine
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -49,31 +50,64 @@ func (s signature) before(at time.Time) bool {
 	return true
 }
 
-// walk visits the file or directory, and all files and directories below. Nothing else belongs to a machine, and no link
-// leads out of where it is. A path that is not there has nothing to visit.
+// walk visits the file or directory, which is "." then, and all files and directories below. Nothing else belongs to a
+// machine, and no link is followed. A path that is not there has nothing to visit.
 func walk(path string, visit func(from *os.Root, name string, info fs.FileInfo) error) error {
-	from, err := os.OpenRoot(filepath.Dir(path))
+	info, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
+	top, name := filepath.Dir(path), filepath.Base(path)
+	if info.IsDir() {
+		top, name = path, "."
+	} else if !info.Mode().IsRegular() {
+		return fmt.Errorf("%w: %s", ErrNoFile, path)
+	}
+	from, err := os.OpenRoot(top)
+	if err != nil {
+		return err
+	}
 	defer from.Close()
-	return fs.WalkDir(from.FS(), filepath.Base(path), func(name string, d fs.DirEntry, err error) error {
-		if errors.Is(err, fs.ErrNotExist) {
+	if name != "." {
+		return visit(from, name, info)
+	}
+	return walkBelow(from, visit)
+}
+
+func walkBelow(from *os.Root, visit func(from *os.Root, name string, info fs.FileInfo) error) error {
+	return fs.WalkDir(from.FS(), ".", func(name string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() && !d.Type().IsRegular() {
 			return nil
 		}
-		if err != nil || !d.IsDir() && !d.Type().IsRegular() {
-			return err
+		var info fs.FileInfo
+		if err == nil {
+			info, err = d.Info()
 		}
-		info, err := d.Info()
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil
+			return nil // it has just gone
 		}
 		if err != nil {
 			return err
 		}
 		return visit(from, name, info)
 	})
+}
+
+// open opens what was seen, and nothing that was put in its place since: that is fs.ErrNotExist.
+func open(root *os.Root, name string, seen fs.FileInfo) (*os.File, error) {
+	f, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	now, err := f.Stat()
+	if err == nil && !os.SameFile(seen, now) {
+		err = fs.ErrNotExist
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
 }

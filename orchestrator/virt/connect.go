@@ -17,9 +17,10 @@ import (
 
 // Host is a connection to libvirt, which is made again when the daemon at its other end was.
 type Host struct {
-	uri  string
-	mu   sync.Mutex
-	conn *libvirt.Connect
+	uri    string
+	places places
+	mu     sync.Mutex
+	conn   *libvirt.Connect
 }
 
 // Connect opens a read-write connection; an empty URI is libvirt's own default, as for virsh.
@@ -28,7 +29,12 @@ func Connect(ctx context.Context, uri string) (*Host, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to libvirt: %w", err)
 	}
-	return &Host{uri: uri, conn: conn}, nil
+	// The URI is libvirt's own where none was given.
+	said, err := conn.GetURI()
+	if err != nil {
+		return nil, fmt.Errorf("ask libvirt for its URI: %w", err)
+	}
+	return &Host{uri: uri, places: placesOf(said), conn: conn}, nil
 }
 
 // live is the connection, or another one when it has ended.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -19,9 +18,6 @@ import (
 
 // powerOffTimeout is more than libvirt itself gives QEMU to end.
 const powerOffTimeout = time.Minute
-
-// tpmStates is where libvirt's system daemon has the state of emulated TPMs, in a directory for each domain.
-const tpmStates = "/var/lib/libvirt/swtpm"
 
 // Domain is one domain. It is found again where the connection is another one by now, so that a guest can be let go
 // whose daemon was started anew meanwhile.
@@ -111,8 +107,8 @@ func (d *Domain) parsed(flags libvirt.DomainXMLFlags) (*xmlspec.Domain, error) {
 		return nil, fmt.Errorf("read the domain's XML: %w", err)
 	}
 	parsed, err := xmlspec.ParseDomain(text)
-	if err == nil && parsed.TPM != nil && parsed.TPM.Path == "" {
-		parsed.TPM.Path = filepath.Join(tpmStates, parsed.UUID)
+	if err == nil {
+		d.host.places.complete(parsed)
 	}
 	return parsed, err
 }

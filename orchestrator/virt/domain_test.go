@@ -153,7 +153,7 @@ func TestMetadataWrittenWhileRunningSurvivesPowerOff(t *testing.T) {
 	if err := d.Start(t.Context(), false); err != nil {
 		t.Fatal(err)
 	}
-	writeLineage(t, d, &xmlspec.Lineage{Current: "sone"})
+	writeLineage(t, d, &xmlspec.Lineage{Current: "sone", Snapshots: []xmlspec.LineageSnapshot{{ID: "sone", Name: "one"}}})
 	if err := d.PowerOff(t.Context()); err != nil {
 		t.Fatal(err)
 	}
