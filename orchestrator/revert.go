@@ -348,7 +348,11 @@ func (d *revertingDisk) revert(ctx context.Context) error {
 		return err
 	}
 	took := time.Since(start)
-	if _, err := d.method.Stat(ctx, d.req.To); err != nil {
+	_, err = d.method.Stat(ctx, d.req.To)
+	if d.moving && err == nil {
+		_, err = d.method.Stat(ctx, *d.keep)
+	}
+	if err != nil {
 		return fmt.Errorf("find the snapshot after the revert: %w", err)
 	}
 	d.result = RevertedDisk{

@@ -40,7 +40,7 @@ func (r *reversion) takeSafety(ctx context.Context) error {
 		}
 		err := r.runner.run(ctx, step{
 			name: "keep the present of " + d.req.Disk.Target,
-			do:   func(ctx context.Context) error { return d.method.Take(ctx, *d.keep) },
+			do:   d.takeKeep,
 			undo: func(ctx context.Context) error { return r.dropKept(ctx, d) },
 		})
 		if err != nil {
@@ -48,6 +48,15 @@ func (r *reversion) takeSafety(ctx context.Context) error {
 		}
 	}
 	return r.follow(ctx)
+}
+
+// takeKeep takes the present, and asks the storage for it: what comes next destroys it.
+func (d *revertingDisk) takeKeep(ctx context.Context) error {
+	if err := d.method.Take(ctx, *d.keep); err != nil {
+		return err
+	}
+	_, err := d.method.Stat(ctx, *d.keep)
+	return err
 }
 
 // follow finds the disks that their safety snapshot has put onto another source: that is what is reverted.
@@ -103,7 +112,7 @@ func (r *reversion) completeSafety(ctx context.Context) error {
 			// What was prepared and not taken stands in the way of another attempt.
 			err = r.dropKept(ctx, d)
 			if err == nil {
-				err = d.method.Take(ctx, *d.keep)
+				err = d.takeKeep(ctx)
 			}
 		}
 		if err != nil {

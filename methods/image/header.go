@@ -47,6 +47,18 @@ type below struct {
 	name, format string
 }
 
+// magic begins every qcow2 image.
+var magic = [4]byte{'Q', 'F', 'I', 0xfb}
+
+// IsQcow2 says whether somebody has begun to make a qcow2 image of a file.
+func IsQcow2(r io.ReaderAt) (bool, error) {
+	var begin [4]byte
+	if n, err := r.ReadAt(begin[:], 0); n < len(begin) && !errors.Is(err, io.EOF) {
+		return false, fmt.Errorf("read qcow2 header: %w", err)
+	}
+	return begin == magic, nil
+}
+
 // CheckOverlay fails where an image is not a qcow2 overlay of the base: a tool may say that it has made one and have made
 // nothing.
 func CheckOverlay(overlay io.ReaderAt, base, format string) error {
@@ -68,7 +80,7 @@ func readBelow(r io.ReaderAt) (below, error) {
 		return below{}, fmt.Errorf("read qcow2 header: %w", err)
 	}
 	switch {
-	case h.Magic != [4]byte{'Q', 'F', 'I', 0xfb} || h.Version < 2 || h.Version > 3:
+	case h.Magic != magic || h.Version < 2 || h.Version > 3:
 		return below{}, errors.New("read qcow2 header: it is not one")
 	case h.Version == 3 && h.Incompatible&dataFileBit != 0:
 		return below{}, methods.Blockedf("it keeps its data in another file")

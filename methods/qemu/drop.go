@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/domsnap/domsnap/methods"
+	"github.com/domsnap/domsnap/methods/image"
 )
 
 // family is who has the image of a snapshot as backing file.
@@ -115,12 +116,28 @@ func (m *Method) dropUntaken(ctx context.Context, req methods.DropRequest) error
 	if err := m.mayRemoveUntaken(ctx, req.Ref); err != nil {
 		return err
 	}
-	if _, err := os.Lstat(overlay); err == nil && req.Disk.Domain.Active {
-		if err := m.images.unused(ctx, Image{overlay, qcow2}); err != nil {
-			return err
-		}
+	begun, err := isBegun(overlay)
+	if err == nil && begun && req.Disk.Domain.Active {
+		err = m.images.unused(ctx, Image{overlay, qcow2})
+	}
+	if err != nil {
+		return err
 	}
 	return errors.Join(remove(overlay), remove(mark(overlay)))
+}
+
+// isBegun says whether there is an image, or the beginning of one. A file that was reserved for one nobody can have open
+// as one.
+func isBegun(path string) (bool, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	return image.IsQcow2(f)
 }
 
 // notMisplaced: a disk that is on the image of a snapshot that was taken has come there by a merge that was begun, or else

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"testing"
 
 	"github.com/domsnap/domsnap/methods"
@@ -63,6 +64,23 @@ func TestDropThatDiesAnywhereIsFinishedByTheNext(t *testing.T) {
 			r.wantPresent("ab..")
 			r.wantFiles("web1.qcow2", "web1.ds-stwo-vda.qcow2", "web1.ds-sthree-vda.qcow2", "web1.ds-skept-vda.qcow2")
 		})
+	}
+}
+
+// What was killed before it made the overlay of a running domain has left the file that was reserved for it.
+func TestReservedOverlayGoesWhileTheDomainRuns(t *testing.T) {
+	t.Parallel()
+	for _, content := range []string{"", "QF", "no image"} {
+		r := newRig(t)
+		r.running = true
+		ref := r.plan("sone")
+		if err := os.WriteFile(ref.Active, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Drop(t.Context(), methods.DropRequest{Ref: ref, Disk: r.disk("vda"), Stage: methods.Abandoned}); err != nil {
+			t.Errorf("%q: %v", content, err)
+		}
+		r.wantFiles("web1.qcow2")
 	}
 }
 
