@@ -118,6 +118,8 @@ func (r *reversion) planMachine(ctx context.Context) error {
 func (r *reversion) sortParts(now []machine.Part, then, kept []string) error {
 	for _, p := range now {
 		switch {
+		case machine.Check(p) != nil:
+			// It could not be kept, and so is nothing to put back or to take away.
 		case !slices.Contains(then, p.Name):
 			r.gone = append(r.gone, p)
 		case !slices.Contains(kept, p.Name):

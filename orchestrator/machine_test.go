@@ -141,6 +141,15 @@ func TestAMachineElsewhereIsNamed(t *testing.T) {
 	if s := r.take("one"); !strings.HasPrefix(strings.Join(s.Consistency.Skipped, " "), "nvram: ") {
 		t.Errorf("skipped are %q", s.Consistency.Skipped)
 	}
+	link := filepath.Join(r.dir, "device")
+	if err := os.Symlink("/dev/null", link); err != nil {
+		t.Fatal(err)
+	}
+	r.domain.edit(func(d *fakeDomain) { d.firmware = "<os><nvram>" + link + "</nvram></os>" })
+	r.revert("one")
+	if _, err := os.Lstat(link); err != nil {
+		t.Errorf("what could not be kept was taken away: %v", err)
+	}
 }
 
 // A guest may write its firmware's variables until it is held.
