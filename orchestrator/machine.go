@@ -117,10 +117,13 @@ func (r *reversion) planMachine(ctx context.Context) error {
 
 func (r *reversion) sortParts(now []machine.Part, then, kept []string) error {
 	for _, p := range now {
+		err, had := machine.Check(p), slices.Contains(then, p.Name)
 		switch {
-		case machine.Check(p) != nil:
-			// It could not be kept, and so is nothing to put back or to take away.
-		case !slices.Contains(then, p.Name):
+		case err != nil && had:
+			r.changed = append(r.changed, fmt.Sprintf("its %s is not what it was: %v", p.Name, err))
+		case err != nil:
+			// Such a thing is not kept, and so is not taken away either.
+		case !had:
 			r.gone = append(r.gone, p)
 		case !slices.Contains(kept, p.Name):
 			return refuse("revert the disks without it, each with --disk", "%s of snapshot %q is not in %s any more",
