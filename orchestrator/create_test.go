@@ -364,3 +364,19 @@ func TestCreateRefusesADomainWhoseMemoryIsSaved(t *testing.T) {
 	_, err := r.Create(t.Context(), orchestrator.CreateOptions{Domain: "web1"})
 	wantError(t, err, orchestrator.ErrRefused)
 }
+
+// Who writes nonsense into the metadata while a snapshot is made finds it undone, or left to recover.
+func TestMetadataThatCannotBeReadAnyMore(t *testing.T) {
+	r := newRig(t)
+	r.listen = func(e orchestrator.Event) {
+		if e.Step == "prepare vdb by memory" && e.Done {
+			r.domain.edit(func(d *fakeDomain) { d.metadata = "<nonsense/>" })
+		}
+	}
+	_, err := r.Create(t.Context(), orchestrator.CreateOptions{Domain: "web1", Name: "one", Quiesce: quiesce.Try})
+	wantError(t, err, orchestrator.ErrUnfinished)
+	r.listen = nil
+	r.domain.edit(func(d *fakeDomain) { d.metadata = "" })
+	r.recover()
+	r.wantNames()
+}
