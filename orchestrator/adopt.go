@@ -2,13 +2,9 @@ package orchestrator
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
-	"strings"
 
 	"github.com/domsnap/domsnap/methods"
-	"github.com/domsnap/domsnap/orchestrator/machine"
 	"github.com/domsnap/domsnap/quiesce"
 	"github.com/domsnap/domsnap/xmlspec"
 )
@@ -47,8 +43,7 @@ func (i *inspection) adopt(ctx context.Context, id string) (did []string, err er
 		return nil, err
 	}
 	for _, o := range i.orphans {
-		had := slices.ContainsFunc(s.Disks, func(d xmlspec.LineageDisk) bool { return d.Target == o.disk.Target })
-		if o.id != id || had {
+		if o.id != id || s.Has(o.disk.Target) {
 			continue
 		}
 		ref, err := methods.Adopt(ctx, o.method, o.disk, id)
@@ -61,11 +56,9 @@ func (i *inspection) adopt(ctx context.Context, id string) (did []string, err er
 	if len(s.Disks) == 0 {
 		return nil, NotFoundf("no storage has a snapshot %q of domain %s that is not recorded", id, i.desc.Name)
 	}
-	parts, err := i.machines.Parts(i.keptOf(id))
-	if err != nil && !errors.Is(err, machine.ErrNotKept) {
+	if s.Machine, err = i.keptParts(id); err != nil {
 		return nil, err
 	}
-	s.Machine = strings.Join(parts, " ")
 	i.lineage.Snapshots = append(i.lineage.Snapshots, s)
 	return did, nil
 }

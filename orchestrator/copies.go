@@ -51,26 +51,34 @@ func (op *operation) shelved() (*shelf.Copy, *xmlspec.Lineage, error) {
 	if err != nil || c == nil {
 		return nil, nil, err
 	}
-	l, err := xmlspec.ParseLineage(c.Lineage)
+	l, err := lineageOf(c)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%w: %w", shelf.ErrDamaged, err)
+		return nil, nil, err
 	}
 	return c, l, nil
+}
+
+func lineageOf(c *shelf.Copy) (*xmlspec.Lineage, error) {
+	l, err := xmlspec.ParseLineage(c.Lineage)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", shelf.ErrDamaged, err)
+	}
+	return l, nil
 }
 
 // later is the lineage of the host's copy where libvirt has an older one, else nil. A copy that is damaged has nothing to
 // say; one that cannot be read may have.
 func (op *operation) later() (*xmlspec.Lineage, error) {
 	c, err := op.shelf.Get(op.desc.UUID)
-	if err == nil && c != nil && c.Rev != 0 && c.Rev <= op.lineage.Rev {
-		return nil, nil
-	}
-	_, l, err := op.shelved()
 	if errors.Is(err, shelf.ErrDamaged) {
 		return nil, nil
 	}
-	if err != nil || l == nil || l.Rev <= op.lineage.Rev {
+	if err != nil || c == nil || c.Rev != 0 && c.Rev <= op.lineage.Rev {
 		return nil, err
+	}
+	l, err := lineageOf(c)
+	if err != nil || l.Rev <= op.lineage.Rev {
+		return nil, nil
 	}
 	return l, nil
 }

@@ -17,11 +17,7 @@ const keepMachine = "keep the definition, firmware and TPM"
 // machineState is what belongs to the domain besides its disks: its definition, and of what it runs with now, or would with
 // the next start, the parts that can be kept. The others it names.
 func (op *operation) machineState(ctx context.Context) (s machine.State, others []string, err error) {
-	d, err := op.domain.Definition(ctx)
-	if err != nil {
-		return s, nil, err
-	}
-	if s.Definition, err = xmlspec.WithoutMetadata(d.XML); err != nil {
+	if _, s.Definition, err = op.definition(ctx); err != nil {
 		return s, nil, err
 	}
 	for _, p := range partsOf(&op.desc.Domain) {
@@ -36,6 +32,16 @@ func (op *operation) machineState(ctx context.Context) (s machine.State, others 
 		s.Parts = append(s.Parts, p)
 	}
 	return s, append(others, op.desc.Unkept...), nil
+}
+
+// definition is the domain's definition, and its XML without anybody's metadata.
+func (op *operation) definition(ctx context.Context) (*xmlspec.Domain, string, error) {
+	d, err := op.domain.Definition(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	text, err := xmlspec.WithoutMetadata(d.XML)
+	return d, text, err
 }
 
 // partsOf are the parts that a domain has, there or not.
@@ -149,8 +155,7 @@ func (r *reversion) findAdded() error {
 		return fmt.Errorf("read the kept definition: %w", err)
 	}
 	for _, d := range r.desc.Disks {
-		had := slices.ContainsFunc(r.opts.Map, func(m Mapping) bool { return m.To == d.Target }) ||
-			slices.ContainsFunc(r.to.Disks, func(s xmlspec.LineageDisk) bool { return s.Target == d.Target })
+		had := r.to.Has(d.Target) || slices.ContainsFunc(r.opts.Map, func(m Mapping) bool { return m.To == d.Target })
 		if _, ok := then.Disk(d.Target); !ok && !had && d.Device == "disk" {
 			r.changed = append(r.changed, d.Target+" was added")
 		}
@@ -189,9 +194,9 @@ func (r *reversion) keepPresentMachine(ctx context.Context) error {
 	}})
 }
 
-// keptParts names what the safety snapshot has of the machine.
-func (r *reversion) keptParts() (string, error) {
-	names, err := r.machines.Parts(r.keptOf(r.safety))
+// keptParts names what is kept of the machine for a snapshot, as its record does.
+func (op *operation) keptParts(id string) (string, error) {
+	names, err := op.machines.Parts(op.keptOf(id))
 	if errors.Is(err, machine.ErrNotKept) {
 		return "", nil
 	}

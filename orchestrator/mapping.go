@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"github.com/domsnap/domsnap/methods"
-	"github.com/domsnap/domsnap/xmlspec"
 )
 
 // Mapping says that a disk which was From in the snapshot is To by now.
@@ -39,7 +38,7 @@ func (r *reversion) checkMap() error {
 		if slices.ContainsFunc(r.opts.Map[:n], func(o Mapping) bool { return o.From == m.From || o.To == m.To }) {
 			return &Problem{Kind: ErrUsage, Err: fmt.Errorf("a disk is mapped twice: %s", m)}
 		}
-		if !slices.ContainsFunc(r.to.Disks, func(d xmlspec.LineageDisk) bool { return d.Target == m.From }) {
+		if !r.to.Has(m.From) {
 			return NotFoundf("snapshot %q has no disk %q", r.to.Name, m.From)
 		}
 		if _, there := r.desc.Disk(m.From); there {
@@ -48,7 +47,7 @@ func (r *reversion) checkMap() error {
 		if _, there := r.desc.Disk(m.To); !there {
 			return NotFoundf("domain %s has no disk %q", r.desc.Name, m.To)
 		}
-		if slices.ContainsFunc(r.to.Disks, func(d xmlspec.LineageDisk) bool { return d.Target == m.To }) {
+		if r.to.Has(m.To) {
 			return refuse("", "snapshot %q has a disk %s of its own", r.to.Name, m.To)
 		}
 	}

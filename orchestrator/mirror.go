@@ -103,11 +103,7 @@ func (op *operation) showAll(ctx context.Context, all []xmlspec.LineageSnapshot)
 	if len(all) == 0 {
 		return nil
 	}
-	d, err := op.domain.Definition(ctx)
-	if err != nil {
-		return err
-	}
-	definition, err := xmlspec.WithoutMetadata(d.XML)
+	d, definition, err := op.definition(ctx)
 	if err != nil {
 		return err
 	}

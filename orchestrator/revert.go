@@ -165,7 +165,7 @@ func (r *reversion) whole() bool { return len(r.opts.Disks) == 0 }
 
 func (r *reversion) planDisks(ctx context.Context) error {
 	for _, target := range r.opts.Disks {
-		if !slices.ContainsFunc(r.to.Disks, func(d xmlspec.LineageDisk) bool { return d.Target == target }) {
+		if !r.to.Has(target) {
 			return NotFoundf("snapshot %q has no disk %q", r.to.Name, target)
 		}
 	}

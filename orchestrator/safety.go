@@ -123,7 +123,7 @@ func (r *reversion) completeSafety(ctx context.Context) error {
 }
 
 func (r *reversion) safetyRecord() (xmlspec.LineageSnapshot, error) {
-	parts, err := r.keptParts()
+	parts, err := r.keptParts(r.safety)
 	s := xmlspec.LineageSnapshot{
 		ID: r.safety, Name: "safety-" + r.safety, Parent: r.lineage.Current, Created: r.begun.Unix(),
 		Description: fmt.Sprintf("before the revert to %s", r.to.Name), Safety: true, Level: "offline",

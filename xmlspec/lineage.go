@@ -66,6 +66,11 @@ type LineageSnapshot struct {
 	Layout  int           `xml:"layout,attr"`
 }
 
+// Has says whether the snapshot has a disk with this target.
+func (s *LineageSnapshot) Has(target string) bool {
+	return slices.ContainsFunc(s.Disks, func(d LineageDisk) bool { return d.Target == target })
+}
+
 // LineageDisk is one disk of a snapshot as it is recorded: what methods.Ref holds.
 type LineageDisk struct {
 	Target  string          `xml:"target,attr"`
@@ -201,28 +206,18 @@ func (l *Lineage) layoutOf(lay layout) int {
 	return lay.N
 }
 
-func (s *LineageSnapshot) strip() []LineageDisk { return mapDisks(s.Disks, s.stripped) }
+// strip puts "{id}" in place of the snapshot's id and "{parent}" in place of its parent's, and "{{}" of a brace.
+func (s *LineageSnapshot) strip() []LineageDisk {
+	pairs := []string{"{", "{{}", s.ID, "{id}"}
+	if s.Parent != "" {
+		pairs = append(pairs, s.Parent, "{parent}")
+	}
+	return mapDisks(s.Disks, strings.NewReplacer(pairs...).Replace)
+}
 
 func (s *LineageSnapshot) fill(disks []LineageDisk) []LineageDisk { return mapDisks(disks, s.filled) }
 
-// stripped puts "{id}" in place of the snapshot's id and "{parent}" in place of its parent's, and "{{}" of a brace.
-func (s *LineageSnapshot) stripped(text string) string {
-	if strings.Contains(text, "{") || slices.Contains([]string{"i", "d", "id"}, s.Parent) {
-		return strings.NewReplacer("{", "{{}", s.ID, "{id}", orNever(s.Parent), "{parent}").Replace(text)
-	}
-	text = strings.ReplaceAll(text, orNever(s.ID), "{id}")
-	return strings.ReplaceAll(text, orNever(s.Parent), "{parent}")
-}
-
-// orNever is the text, or one that is in no document.
-func orNever(text string) string {
-	if text == "" {
-		return "\x00"
-	}
-	return text
-}
-
-// filled is what stripped was made of.
+// filled is a text as it was before strip.
 func (s *LineageSnapshot) filled(text string) string {
 	before, after, found := strings.Cut(text, "{")
 	if !found {

@@ -14,13 +14,13 @@ const (
 	maxLineageText  = 4 << 20
 )
 
-// Room is how many bytes a lineage may have when a snapshot is to be added, more than 2,000 of them. What a revert adds to keep
-// the present may go beyond. Every snapshot of libvirt's own holds the
-// domain's metadata twice, and libvirt loses at its next start what has more than 1 MiB.
+// Room is how many bytes a lineage may have when a snapshot is to be added, more than 2,000 of them. What a revert adds to
+// keep the present may go beyond. Every snapshot of libvirt's own holds the domain's metadata twice, and libvirt loses at its
+// next start what has more than 1 MiB.
 const Room = 256 << 10
 
-// CheckRoom fails where the lineage would be larger than Room with this snapshot.
-// The lineage was read from so many bytes: where there is plenty of room it is not written to find that out.
+// CheckRoom fails where the lineage would be larger than Room with this snapshot. It was read from so many bytes: where there
+// is plenty of room it is not written to find that out.
 func (l *Lineage) CheckRoom(s LineageSnapshot, written int) error {
 	orphan := s
 	orphan.Parent = ""

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"syscall"
+
+	"github.com/domsnap/domsnap/orchestrator/durable"
 )
 
 // maxPart is more than any firmware's variables and any TPM's state.
@@ -112,11 +114,7 @@ func syncTree(path string) error {
 // syncAbove makes the name of a path durable, and the names of the directories above up to one of them.
 func syncAbove(path, top string) error {
 	for dir := filepath.Dir(path); len(dir) >= len(filepath.Dir(top)); dir = filepath.Dir(dir) {
-		f, err := os.Open(dir)
-		if err != nil {
-			return err
-		}
-		if err := errors.Join(f.Sync(), f.Close()); err != nil {
+		if err := (durable.Disk{Dir: dir}).Sync(); err != nil {
 			return err
 		}
 		if dir == filepath.Dir(dir) {

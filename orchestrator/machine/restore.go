@@ -16,16 +16,11 @@ const (
 
 // Check fails with ErrNoFile where there is something in the part's place that cannot be kept.
 func Check(p Part) error {
-	info, err := os.Lstat(p.Path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
-	case err != nil:
-		return fmt.Errorf("find the machine's %s: %w", p.Name, err)
-	case !info.IsDir() && !info.Mode().IsRegular():
-		return fmt.Errorf("%w: %s", ErrNoFile, p.Path)
+	_, err := look(p.Path)
+	if err == nil || errors.Is(err, ErrNoFile) {
+		return err
 	}
-	return nil
+	return fmt.Errorf("find the machine's %s: %w", p.Name, err)
 }
 
 // Stage copies parts of the snapshot to beside where the hypervisor has them, so that hardly anything is left that could

@@ -50,21 +50,30 @@ func (s signature) before(at time.Time) bool {
 	return true
 }
 
+// look is nil for a path that is not there, and fails with ErrNoFile for what is neither a file nor a directory.
+func look(path string) (fs.FileInfo, error) {
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case !info.IsDir() && !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%w: %s", ErrNoFile, path)
+	}
+	return info, nil
+}
+
 // walk visits the file or directory, which is "." then, and all files and directories below. Nothing else belongs to a
 // machine, and no link is followed. A path that is not there has nothing to visit.
 func walk(path string, visit func(from *os.Root, name string, info fs.FileInfo) error) error {
-	info, err := os.Lstat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
+	info, err := look(path)
+	if err != nil || info == nil {
 		return err
 	}
 	top, name := filepath.Dir(path), filepath.Base(path)
 	if info.IsDir() {
 		top, name = path, "."
-	} else if !info.Mode().IsRegular() {
-		return fmt.Errorf("%w: %s", ErrNoFile, path)
 	}
 	from, err := os.OpenRoot(top)
 	if err != nil {
