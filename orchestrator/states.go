@@ -35,9 +35,14 @@ const (
 	StateBroken = "broken"
 )
 
+// States are all states of a snapshot.
+func States() []string {
+	return []string{StateCreating, StateAvailable, StateReverting, StatePendingDelete, StateDeleting, StateBroken}
+}
+
 // CheckState fails when there is no such state of a snapshot.
 func CheckState(state string) error {
-	all := []string{StateCreating, StateAvailable, StateReverting, StatePendingDelete, StateDeleting, StateBroken}
+	all := States()
 	if slices.Contains(all, state) {
 		return nil
 	}

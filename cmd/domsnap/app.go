@@ -42,7 +42,6 @@ func newApp(ui *ui) *cli.App {
 		OnUsageError:           func(_ *cli.Context, err error, _ bool) error { return usage("%w", err) },
 		CommandNotFound:        ui.unknownCommand,
 		HideHelpCommand:        true,
-		EnableBashCompletion:   true,
 		UseShortOptionHandling: true,
 		// A --diskspec has commas of its own.
 		DisableSliceFlagSeparator: true,
@@ -61,8 +60,13 @@ func globalFlags() []cli.Flag {
 	}
 }
 
+// innerCommands are for programs, this one among them.
+func (ui *ui) innerCommands() []*cli.Command {
+	return []*cli.Command{ui.hookCommand(), guardianCommand(), ui.leaseCommand(), ui.completeCommand(), ui.manCommand()}
+}
+
 func (ui *ui) commands() []*cli.Command {
-	all := slices.Concat(ui.lookCommands(), ui.createCommands(), ui.changeCommands(), ui.laterCommands(), []*cli.Command{ui.hookCommand(), guardianCommand(), ui.leaseCommand()})
+	all := slices.Concat(ui.lookCommands(), ui.createCommands(), ui.changeCommands(), ui.laterCommands(), ui.innerCommands())
 	for _, c := range all {
 		c.OnUsageError = func(_ *cli.Context, err error, _ bool) error { return usage("%w", err) }
 		c.HideHelpCommand = true

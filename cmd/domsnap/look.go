@@ -16,6 +16,7 @@ import (
 func (ui *ui) lookCommands() []*cli.Command {
 	const one = "DOMAIN NAME"
 	return []*cli.Command{
+		ui.domainsCommand(),
 		{Name: "disks", ArgsUsage: "DOMAIN", Usage: "show each disk, its method and what stands in the way", Action: ui.storage(1, disks)},
 		{Name: "methods", Usage: "show every method and whether it works on this host", Action: ui.methodsAction},
 		{Name: "snapshot-info", ArgsUsage: one, Usage: "show one snapshot", Action: ui.storage(2, info)},

@@ -10,7 +10,7 @@ import (
 // permute lets options stand anywhere, as virsh does: the library wants the global ones before the command and the
 // command's before its arguments. What follows "--" stays an argument.
 func permute(app *cli.App, args []string) []string {
-	if len(args) == 0 || slices.Contains(args, "--generate-bash-completion") {
+	if len(args) == 0 {
 		return args
 	}
 	p := permuter{global: append([]cli.Flag{cli.VersionFlag}, app.Flags...)}
@@ -74,6 +74,22 @@ func (p *permuter) option(args []string) []string {
 	}
 	*into = append(*into, args[:n]...)
 	return args[n:]
+}
+
+// wantsValue is the option that a word is, where its value is the next word; else nil.
+func (p *permuter) wantsValue(word string) cli.Flag {
+	name := strings.TrimLeft(word, "-")
+	if name == word {
+		return nil
+	}
+	flag := find(p.own, name)
+	if flag == nil {
+		flag = find(p.global, name)
+	}
+	if !takesValue(flag) {
+		return nil
+	}
+	return flag
 }
 
 func find(flags []cli.Flag, name string) cli.Flag {

@@ -38,10 +38,3 @@ func TestOptionsStandAnywhere(t *testing.T) {
 		}
 	}
 }
-
-func TestCompletionIsLeftAlone(t *testing.T) {
-	args := []string{"domsnap", "snapshot-list", "--generate-bash-completion"}
-	if got := permute(newApp(&ui{}), args); strings.Join(got, " ") != strings.Join(args, " ") {
-		t.Errorf("it becomes %q", got)
-	}
-}
