@@ -18,7 +18,8 @@ func manual(t *testing.T) map[string]string {
 	sections := map[string]string{}
 	for part := range strings.SplitSeq("\n"+strings.ReplaceAll(got.out, `\-`, "-"), "\n.S") {
 		title, body, _ := strings.Cut(part, "\n")
-		title = strings.Trim(strings.TrimLeft(title, "SH "), `"`)
+		// What is left of .SH or .SS, and the quotes.
+		title = strings.Trim(title[min(1, len(title)):], ` "`)
 		if words := strings.Fields(title); len(words) > 1 && words[0] == "domsnap" {
 			title = words[0] + " " + words[1]
 		}
@@ -28,8 +29,8 @@ func manual(t *testing.T) map[string]string {
 }
 
 var (
-	helpOption  = regexp.MustCompile(`(?m)^   (--[a-z-]+)`)
-	helpCommand = regexp.MustCompile(`(?m)^   ([a-z-]+)  +`)
+	helpOption  = regexp.MustCompile(`(?m)^   (--[a-z-]+)[ ,].*  `)
+	helpCommand = regexp.MustCompile(`(?m)^   ([a-z][a-z-]*)  +`)
 )
 
 func TestManualHasEveryCommandAndOptionOfTheHelp(t *testing.T) {
