@@ -41,6 +41,11 @@ func NotFoundf(format string, args ...any) error {
 	return &Problem{Kind: ErrNotFound, Err: fmt.Errorf(format, args...)}
 }
 
+// notFound is NotFoundf that says where to look.
+func notFound(hint, format string, args ...any) error {
+	return &Problem{Kind: ErrNotFound, Err: fmt.Errorf(format, args...), Hint: hint}
+}
+
 func refuse(hint, format string, args ...any) error {
 	return &Problem{Kind: ErrRefused, Err: fmt.Errorf(format, args...), Hint: hint}
 }

@@ -102,7 +102,7 @@ func (op *operation) snapshot(name string) (*xmlspec.LineageSnapshot, error) {
 	if s := op.byID(name); s != nil {
 		return s, nil
 	}
-	return nil, NotFoundf("domain %s has no snapshot %q", op.desc.Name, name)
+	return nil, notFound("see which there are: domsnap snapshot-list "+op.desc.Name, "domain %s has no snapshot %q", op.desc.Name, name)
 }
 
 func (op *operation) byID(id string) *xmlspec.LineageSnapshot {

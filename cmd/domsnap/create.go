@@ -102,12 +102,14 @@ func createPlanAnswer(p *orchestrator.Plan) answer {
 		Plan *orchestrator.Plan `json:"plan"`
 	}
 	return answer{document{p}, func(w io.Writer) error {
-		t := newTable(w, "Target", "Method", "Mode", "Ref", "Why")
+		t := newTable(w, "Target", "Method", "Mode", "Ref")
 		for _, d := range p.Disks {
-			t.row(d.Target, d.Method, dash(d.Mode), d.Ref, d.Why)
+			t.row(d.Target, d.Method, dash(d.Mode), d.Ref)
+			t.note(d.Why)
 		}
 		for _, s := range p.Skipped {
-			t.row(s.Target, "-", "-", "-", s.Why)
+			t.row(s.Target, "-", "-", "-")
+			t.note(s.Why)
 		}
 		if err := t.flush(); err != nil {
 			return err

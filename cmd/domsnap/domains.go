@@ -21,7 +21,7 @@ func domains(ctx context.Context, o *orchestrator.Orchestrator, _ *cli.Context) 
 		for _, d := range list {
 			t.row(d.Domain, dash(string(d.State)), dash(strings.Join(d.Disks, " ")))
 			if d.Problem != "" {
-				t.row("", "", d.Problem)
+				t.note(d.Problem)
 			}
 		}
 		return t.flush()

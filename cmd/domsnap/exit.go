@@ -48,5 +48,11 @@ func hintOf(err error) string {
 	if errors.As(err, &blocked) {
 		return blocked.Hint
 	}
+	if errors.Is(err, quiesce.ErrFrozen) {
+		return "wait for who has frozen it; where that was nobody: virsh domfsthaw DOMAIN"
+	}
+	if errors.Is(err, quiesce.ErrNotQuiesced) {
+		return "see whether the guest's agent answers: virsh domfsinfo DOMAIN; or let the guest be paused instead: --quiesce try"
+	}
 	return ""
 }

@@ -64,7 +64,9 @@ func TestHints(t *testing.T) {
 			t.Errorf("%s: %q, want %q", c.name, got, c.want)
 		}
 	}
-	if hintOf(quiesce.ErrNotReleased) == "" {
-		t.Error("a guest that is held gets no hint")
+	for _, err := range []error{quiesce.ErrNotReleased, quiesce.ErrNotQuiesced, quiesce.ErrFrozen} {
+		if hintOf(err) == "" {
+			t.Errorf("no hint says what to do about %v", err)
+		}
 	}
 }

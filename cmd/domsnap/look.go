@@ -32,11 +32,12 @@ func (ui *ui) lookCommands() []*cli.Command {
 func disks(ctx context.Context, o *orchestrator.Orchestrator, c *cli.Context) (answer, error) {
 	list, err := o.Disks(ctx, c.Args().First())
 	return answer{list, func(w io.Writer) error {
-		t := newTable(w, "Target", "Method", "Mode", "Revert", "Source", "Why")
+		t := newTable(w, "Target", "Method", "Mode", "Revert", "Source")
 		for _, d := range list {
-			t.row(d.Target, dash(d.Method), dash(d.Mode), wayBack(d.Probed), dash(d.Source), d.Why)
+			t.row(d.Target, dash(d.Method), dash(d.Mode), wayBack(d.Probed), dash(d.Source))
+			t.note(d.Why)
 			for _, b := range d.Blockers {
-				t.row("", "", "", "", "", "blocked: "+b)
+				t.note("blocked: " + b)
 			}
 		}
 		return t.flush()
@@ -81,15 +82,12 @@ func verbs(v methods.Verbs) string {
 
 func methodsAnswer(list []orchestrator.MethodReport) answer {
 	return answer{list, func(w io.Writer) error {
-		t := newTable(w, "Method", "Mode", "Works", "Verbs", "What it does")
+		t := newTable(w, "Method", "Mode", "Works", "Verbs")
 		for _, m := range list {
-			works := "yes"
+			t.row(m.Name, dash(m.Capabilities.Mode), yesNo(m.Works), verbs(m.Capabilities.Verbs))
+			t.note(m.Summary)
 			if !m.Works {
-				works = "no"
-			}
-			t.row(m.Name, dash(m.Capabilities.Mode), works, verbs(m.Capabilities.Verbs), m.Summary)
-			if !m.Works {
-				t.row("", "", "", "", "needs: "+m.Needs)
+				t.note("needs: " + m.Needs)
 			}
 		}
 		return t.flush()

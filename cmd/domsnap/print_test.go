@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -95,6 +96,27 @@ func TestTableKeepsARowOnItsLine(t *testing.T) {
 	want := " Name      Why\n ----      ---\n one two   because\n x\n"
 	if diff := cmp.Diff(want, out.String()); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestTableFitsInEightyColumns(t *testing.T) {
+	const path, words = "/var/lib/libvirt/images/web1.qcow2", "an overlay for each disk, and all of them in one transaction of QEMU, so that they show one instant"
+	var out bytes.Buffer
+	table := newTable(&out, "Target", "Source", "Because")
+	table.row("vda", path, words)
+	table.note(words)
+	table.row("vdb", "-", words)
+	if err := table.flush(); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(out.String(), "\n")
+	for _, line := range lines[:len(lines)-2] {
+		if len(line) > tableWidth {
+			t.Errorf("%q is %d wide", line, len(line))
+		}
+	}
+	if got := strings.Fields(out.String()); strings.Count(out.String(), "transaction") != 3 || len(got) != 10+3*len(strings.Fields(words)) {
+		t.Errorf("something is lost: %s", out.String())
 	}
 }
 

@@ -27,7 +27,10 @@ type Host struct {
 func Connect(ctx context.Context, uri string) (*Host, error) {
 	conn, err := bounded(ctx, func() (*libvirt.Connect, error) { return libvirt.NewConnect(uri) })
 	if err != nil {
-		return nil, fmt.Errorf("connect to libvirt: %w", err)
+		return nil, &orchestrator.Problem{
+			Kind: orchestrator.ErrFailed, Err: fmt.Errorf("connect to libvirt: %w", err),
+			Hint: "see whether its daemon runs: systemctl status libvirtd virtqemud; or name another with --connect",
+		}
 	}
 	// The URI is libvirt's own where none was given.
 	said, err := conn.GetURI()
@@ -130,7 +133,9 @@ func lookup(conn *libvirt.Connect, name string) (*libvirt.Domain, error) {
 	}
 	dom, err := conn.LookupDomainByName(name)
 	if isCode(err, libvirt.ERR_NO_DOMAIN) {
-		return nil, orchestrator.NotFoundf("there is no domain %q", name)
+		return nil, &orchestrator.Problem{
+			Kind: orchestrator.ErrNotFound, Err: fmt.Errorf("there is no domain %q", name), Hint: "see which there are: domsnap domains",
+		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("look up domain %q: %w", name, err)
