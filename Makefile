@@ -3,6 +3,8 @@
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 PREFIX  ?= /usr/local
 HOOKS   ?= /etc/libvirt/hooks
+UNITS   ?= $(PREFIX)/lib/systemd/system
+ZSHDIR  ?= $(PREFIX)/share/zsh/site-functions
 CACHE   ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/domsnap-tools
 
 GO      ?= go
@@ -19,19 +21,28 @@ FAILING := build/failpoints
 # What became of the checks that every method has to pass.
 SUITEDIR := $(CURDIR)/build/suite
 
+# The day that the manual pages say.
+MANDATE ?= $(shell git log -1 --format=%cs 2>/dev/null)
+MAN     := domsnap.1 domsnap-nightly.8 domsnap-nightly.conf.5
+NIGHTLY := integration/nightly
+
 BUILD_PACKAGES := gcc libc6-dev pkg-config git libvirt-dev librbd-dev librados-dev libxml2-utils qemu-utils shellcheck
+PACKAGING_PACKAGES := debhelper fakeroot rpm lintian man-db mandoc jq bash-completion zsh fish
 
 # Each is measured in a lab of its own: what a figure has written stays in the lab's memory.
 FIGURES := held rbd rollback $(addprefix revert-,qcow2 internal thick thin btrfs xfs rbd)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build build-trixie lab lint unit fuzz fuzz-short lab-tests torture suite-table method-test test demo bench fmt install clean
+.PHONY: help deps deps-packaging build build-trixie man notice deb rpm packages-test lab lint unit fuzz fuzz-short lab-tests torture suite-table method-test test demo demo-svg bench fmt install clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 deps: ## install what building, testing and the lab need (Debian 12 and 13, as root)
 	@integration/deps $(BUILD_PACKAGES)
+
+deps-packaging: ## install what building and testing packages needs (Debian 12 and 13, as root)
+	@integration/deps $(BUILD_PACKAGES) $(PACKAGING_PACKAGES)
 
 build: ## build the program into build/
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o build/bin/domsnap ./cmd/domsnap
@@ -47,6 +58,24 @@ build-trixie: lab ## build with Debian 13's libvirt and librbd, in the lab's roo
 		--env GOMODCACHE=$(shell $(GO) env GOMODCACHE) --env GOFLAGS=-buildvcs=false --env GOCACHE=$(CACHE)/trixie \
 		-- $(shell $(GO) env GOROOT)/bin/go build -tags $(TAGS) -o build/trixie/domsnap ./cmd/domsnap
 
+man: build ## make the manual pages, in build/man
+	@mkdir -p build/man
+	build/bin/domsnap man >build/man/domsnap.1
+	cp $(NIGHTLY)/*.8 $(NIGHTLY)/*.5 build/man
+	sed -i '1s/""/"$(MANDATE)"/' $(MAN:%=build/man/%)
+
+notice: ## write the licences of what is linked in to build/NOTICE
+	integration/packaging/notice $(GO) $(TAGS) >build/NOTICE
+
+deb: deps-packaging ## build Debian packages, in build/deb
+	integration/packaging/package deb
+
+rpm: deps-packaging ## build RPM packages, in build/rpm
+	integration/packaging/package rpm
+
+packages-test: deb rpm ## install the Debian packages in a clean Debian, look at all that is in the packages
+	integration/packaging/try-packages
+
 lab: deps ## build the lab: a hypervisor with all four storages, in user space
 	$(LAB) build
 
@@ -57,6 +86,9 @@ $(LINT):
 lint: $(LINT) ## check the code, and that no layer points back
 	$(LINT) run --build-tags lab,$(TAGS)
 	shellcheck -x integration/deps integration/fuzz integration/lab-tests integration/hooks/qemu $(LAB) integration/lab/lib/*.sh
+	shellcheck -x -P SCRIPTDIR $(NIGHTLY)/domsnap-nightly
+	shellcheck -x -P SCRIPTDIR integration/completions/domsnap.bash integration/packaging/package integration/packaging/notice \
+		integration/packaging/try-packages integration/packaging/debian/*.p*
 
 unit: ## test without root, libvirt daemon or lab
 	$(GO) test -race ./...
@@ -94,6 +126,11 @@ demo: lab build ## the main job on a running guest, with commentary
 	$(GO) build -o build/lab/demo ./integration/demo
 	$(LAB) run $(LABENV) -- build/lab/demo
 
+demo-svg: lab build ## draw what the demo prints, for the README
+	$(GO) build -o build/lab/demo ./integration/demo
+	$(LAB) run $(LABENV) -- build/lab/demo >build/demo.txt
+	$(GO) run ./integration/demo/svg <build/demo.txt >integration/demo/demo.svg
+
 bench: lab build ## print the figures: guest held, revert, start-up
 	$(GO) build -o build/lab/bench ./integration/bench
 	for figure in $(FIGURES); do DOMSNAP_LAB_MEMORY=14336 $(LAB) run $(LABENV) -- build/lab/bench $$figure || exit; done
@@ -101,11 +138,20 @@ bench: lab build ## print the figures: guest held, revert, start-up
 fmt: $(LINT) ## format the code
 	$(LINT) fmt
 
-install: build ## install into PREFIX (/usr/local), and the hook into libvirt's
+install: build man ## install into PREFIX (/usr/local), and the hook into libvirt's
 	install -D build/bin/domsnap $(DESTDIR)$(PREFIX)/bin/domsnap
 	install -D build/libexec/domsnap/domsnap $(DESTDIR)$(PREFIX)/libexec/domsnap/domsnap
 	install -D integration/hooks/qemu $(DESTDIR)$(HOOKS)/qemu.d/domsnap
-	sed -i 's|/usr/local/bin|$(PREFIX)/bin|' $(DESTDIR)$(HOOKS)/qemu.d/domsnap
+	install -D $(NIGHTLY)/domsnap-nightly $(DESTDIR)$(PREFIX)/sbin/domsnap-nightly
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/domsnap/nightly $(NIGHTLY)/lib/*
+	test -e $(DESTDIR)/etc/domsnap/nightly.conf || install -D -m 644 -t $(DESTDIR)/etc/domsnap $(NIGHTLY)/nightly.conf
+	install -D -m 644 -t $(DESTDIR)$(UNITS) $(NIGHTLY)/*.service $(NIGHTLY)/*.timer integration/packaging/*.service
+	sed -i 's#/usr/local/\(share\|s\?bin/domsnap\|bin$$\)#$(PREFIX)/\1#' $(DESTDIR)$(HOOKS)/qemu.d/domsnap $(DESTDIR)$(PREFIX)/sbin/domsnap-nightly \
+		$(DESTDIR)$(UNITS)/domsnap-*.service
+	install -D -m 644 integration/completions/domsnap.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/domsnap
+	install -D -m 644 -t $(DESTDIR)$(ZSHDIR) integration/completions/_domsnap
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d integration/completions/domsnap.fish
+	for page in $(MAN); do install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man$${page##*.} build/man/$$page || exit; done
 
 clean: ## remove what was built here
 	rm -rf build
