@@ -26,8 +26,8 @@ MANDATE ?= $(shell git log -1 --format=%cs 2>/dev/null)
 MAN     := domsnap.1 domsnap-nightly.8 domsnap-nightly.conf.5
 NIGHTLY := integration/nightly
 
-BUILD_PACKAGES := gcc libc6-dev pkg-config git libvirt-dev librbd-dev librados-dev libxml2-utils qemu-utils shellcheck
-PACKAGING_PACKAGES := debhelper fakeroot rpm lintian man-db mandoc jq bash-completion zsh fish
+BUILD_PACKAGES := gcc libc6-dev pkg-config git libvirt-dev librbd-dev librados-dev libxml2-utils qemu-utils shellcheck jq
+PACKAGING_PACKAGES := debhelper fakeroot rpm lintian man-db mandoc bash-completion zsh fish
 
 # Each is measured in a lab of its own: what a figure has written stays in the lab's memory.
 FIGURES := held rbd rollback $(addprefix revert-,qcow2 internal thick thin btrfs xfs rbd)
@@ -68,10 +68,10 @@ notice: ## write the licences of what is linked in to build/NOTICE
 	integration/packaging/notice $(GO) $(TAGS) >build/NOTICE
 
 deb: deps-packaging ## build Debian packages, in build/deb
-	integration/packaging/package deb
+	GO=$(GO) integration/packaging/package deb
 
 rpm: deps-packaging ## build RPM packages, in build/rpm
-	integration/packaging/package rpm
+	GO=$(GO) integration/packaging/package rpm
 
 packages-test: deb rpm ## install the Debian packages in a clean Debian, look at all that is in the packages
 	integration/packaging/try-packages
