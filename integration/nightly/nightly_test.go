@@ -351,6 +351,22 @@ func TestWrongConfigurationIsRefused(t *testing.T) {
 	want(t, n.run("--no-such-option"), 2, "usage:")
 }
 
+// TestExampleOfTheConfigurationIsRight: as shipped it chooses nothing, and its example is no prose.
+func TestExampleOfTheConfigurationIsRight(t *testing.T) {
+	shipped, err := os.ReadFile("nightly.conf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(t, newNight(t, string(shipped), "db1").run(), 2, "chooses no domain")
+	_, example, _ := strings.Cut(string(shipped), "# For example:\n")
+	n := newNight(t, strings.ReplaceAll(example, "#", ""), "scratch-1", "db1", "web1")
+	got := n.run("--dry-run")
+	want(t, got, 0, "db1 ", "descriptor=/etc/domsnap/db.xml", "web1 ")
+	if strings.Contains(got.out, "scratch") {
+		t.Errorf("it says %q", got.out)
+	}
+}
+
 func TestLastSuccessGoesOn(t *testing.T) {
 	n := newNight(t, "metrics=DIR/m.prom\n*\n", "web1")
 	want(t, n.run(), 0)
