@@ -84,15 +84,19 @@ func kindOf(text string) kind {
 	}
 }
 
-// split breaks at the edge of the terminal, as terminals do.
+// split breaks before the edge of the terminal: between words, where there are some.
 func (l line) split() []line {
 	var all []line
-	for rest := []rune(l.text); ; rest = rest[columns:] {
-		if len(rest) <= columns {
-			return append(all, line{string(rest), l.kind})
+	rest := []rune(l.text)
+	for len(rest) > columns {
+		end := columns
+		if space := strings.LastIndex(string(rest[:columns+1]), " "); space > len("  ") {
+			end = utf8.RuneCountInString(string(rest[:columns+1])[:space])
 		}
-		all = append(all, line{string(rest[:columns]), l.kind})
+		all = append(all, line{string(rest[:end]), l.kind})
+		rest = []rune("  " + strings.TrimLeft(string(rest[end:]), " "))
 	}
+	return append(all, line{string(rest), l.kind})
 }
 
 func draw(lines []line) string {

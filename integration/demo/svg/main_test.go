@@ -16,7 +16,7 @@ type drawn struct {
 
 func TestPictureHasWhatWasPrinted(t *testing.T) {
 	var out strings.Builder
-	printed := "booting\n\n# A <guest> & its disks.\n$ domsnap disks web1\n vda   \x1b[31mqemu   \"x\"\n\n" + strings.Repeat("y", columns+1) + "\n"
+	printed := "booting\n\n# A <guest> & its disks.\n$ domsnap disks web1\n vda   \x1b[31mqemu   \"x\"\n\n" + strings.Repeat("y", 2*columns) + "\n# " + strings.Repeat("word ", columns/5) + "last\n"
 	if err := run(strings.NewReader(printed), &out); err != nil {
 		t.Fatal(err)
 	}
@@ -26,7 +26,8 @@ func TestPictureHasWhatWasPrinted(t *testing.T) {
 	}
 	want := []struct{ class, text string }{
 		{"comment", "# A <guest> & its disks."}, {"command", "$ domsnap disks web1"}, {"output", ` vda   [31mqemu   "x"`},
-		{"output", strings.Repeat("y", columns)}, {"output", "y"},
+		{"output", strings.Repeat("y", columns)}, {"output", "  " + strings.Repeat("y", columns-2)}, {"output", "  yy"},
+		{"comment", "# " + strings.TrimSpace(strings.Repeat("word ", columns/5))}, {"comment", "  last"},
 	}
 	if len(got.Texts) != len(want) {
 		t.Fatalf("drawn is %+v", got.Texts)
