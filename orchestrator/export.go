@@ -245,7 +245,7 @@ func (e *exporting) serve(ctx context.Context, changed []methods.Extent) error {
 	if served.Work, err = e.holds[0].Work(); err != nil {
 		return err
 	}
-	e.result.NBD, e.result.Format = "nbd+unix:///?socket="+e.opts.Socket, export.Raw
+	e.result.NBD, e.result.Format = served.URI(), export.Raw
 	if served.Marked {
 		e.result.Context = image.MarkContext
 	}

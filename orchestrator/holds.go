@@ -45,6 +45,16 @@ func (op *operation) readers(ref methods.Ref, plan methods.DropPlan) []string {
 	return by
 }
 
+// readNow says of a disk that something stands in the way of who reads snapshots of it: that may be it.
+func (op *operation) readNow(target string) string {
+	for _, n := range op.held {
+		if n.Disk == "" || n.Disk == target {
+			return fmt.Sprintf(" (a snapshot of it is read by %s)", n)
+		}
+	}
+	return ""
+}
+
 // called is the name of a snapshot, or its id where it has none any more.
 func (op *operation) called(id string) string {
 	if name := op.nameOf(id); name != nil {

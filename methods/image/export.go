@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -28,6 +30,12 @@ type Export struct {
 	Keep *os.File
 	// Ready is called when the readers can come; may be nil.
 	Ready func()
+}
+
+// URI is what readers open.
+func (e Export) URI() string {
+	path := strings.NewReplacer("%2F", "/", "+", "%20").Replace(url.QueryEscape(e.Socket))
+	return "nbd+unix:///?socket=" + path
 }
 
 // FromSource is the image at a backup source. It fails with ErrUnsupported where only libvirt could open it.
@@ -120,11 +128,11 @@ func (d *daemon) attend(ctx context.Context) error {
 func (d *daemon) stop() error {
 	_ = d.process.Process.Signal(syscall.SIGTERM)
 	select {
-	case <-d.ended:
+	case err := <-d.ended:
+		d.ended <- err
 		return nil
 	case <-time.After(endTimeout):
 	}
-	err := errors.Join(fmt.Errorf("wait for the end of %s: %w", qemuNBD, context.DeadlineExceeded), d.process.Process.Kill())
-	<-d.ended
-	return err
+	err := fmt.Errorf("wait for the end of %s: %w", qemuNBD, context.DeadlineExceeded)
+	return errors.Join(err, d.process.Process.Kill(), <-d.ended)
 }

@@ -21,7 +21,7 @@ import (
 func exportOf(t *testing.T, d methods.Disk) image.Export {
 	t.Helper()
 	run(t, "qemu-io", "-f", d.Format, "-c", "write -q -P 7 1M 128k", d.Source.File)
-	return image.Export{Image: imageOf(d), Socket: filepath.Join(t.TempDir(), "socket"), Size: size, Work: t.TempDir()}
+	return image.Export{Image: imageOf(d), Socket: filepath.Join(t.TempDir(), "so cket?&"), Size: size, Work: t.TempDir()}
 }
 
 // served reads an export with a tool, and waits until it has ended by itself.
@@ -32,7 +32,7 @@ func served(t *testing.T, e image.Export, read func(uri string)) {
 	go func() { ended <- e.Serve(t.Context()) }()
 	select {
 	case <-ready:
-		read("nbd+unix:///?socket=" + e.Socket)
+		read(e.URI())
 	case err := <-ended:
 		t.Fatal(err)
 	}
@@ -74,7 +74,7 @@ func TestExportSaysWhatHasChanged(t *testing.T) {
 			Start, Length int64
 			Present       bool
 		}
-		served(t, e, func(uri string) {
+		served(t, e, func(string) {
 			out, err := exec.Command("qemu-img", "map", "--output=json", "--image-opts",
 				"driver=nbd,server.type=unix,server.path="+e.Socket+",x-dirty-bitmap="+image.MarkContext).Output()
 			if err == nil {

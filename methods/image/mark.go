@@ -28,7 +28,11 @@ func (e Export) mark(ctx context.Context, node map[string]any) (map[string]any, 
 	if command.Missing(qemuIO) != "" {
 		return nil, methods.Unsupportedf("%s is missing: install qemu-utils", qemuIO)
 	}
-	path := filepath.Join(e.Work, "changes.qcow2")
+	// A name that begins with a slash is no option and no protocol.
+	path, err := filepath.Abs(filepath.Join(e.Work, "changes.qcow2"))
+	if err != nil {
+		return nil, err
+	}
 	run := command.Host{}
 	for _, args := range [][]string{
 		// Large clusters, so that few tables are needed.

@@ -73,7 +73,7 @@ func TestHoldEndsWithRelease(t *testing.T) {
 func TestHoldsAreSeenByAllWhoLook(t *testing.T) {
 	s := hold.Store{Dir: t.TempDir()}
 	a, b := taken(t, s, "one"), taken(t, s, "one")
-	defer b.Release()
+	defer release(t, b)
 	var wait sync.WaitGroup
 	for range 8 {
 		wait.Go(func() {
@@ -154,7 +154,7 @@ func TestHoldStaysWithWhoInheritsIt(t *testing.T) {
 func TestNoteThatCannotBeReadHoldsAllTheSame(t *testing.T) {
 	s := hold.Store{Dir: t.TempDir()}
 	h := taken(t, s, "one")
-	defer h.Release()
+	defer release(t, h)
 	if err := os.WriteFile(h.File.Name(), []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -166,5 +166,12 @@ func TestNothingButAnIDIsHeld(t *testing.T) {
 		if _, err := (hold.Store{Dir: t.TempDir()}).Take(uuid, note(id)); err == nil {
 			t.Errorf("%q is held", id)
 		}
+	}
+}
+
+func release(t *testing.T, h *hold.Hold) {
+	t.Helper()
+	if err := h.Release(); err != nil {
+		t.Error(err)
 	}
 }
