@@ -6,12 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/domsnap/domsnap/methods"
 )
 
-// block is what is read at a time.
-const block = 1 << 20
+// block is what is read at a time, ahead how many of those wait to be written.
+const (
+	block = 1 << 20
+	ahead = 8
+)
 
 // copier copies extents.
 type copier struct {
@@ -24,26 +28,59 @@ type copier struct {
 	progress methods.Progress
 }
 
+// piece is read while those before it are written.
+type piece struct {
+	at   int64
+	data []byte
+	read chan error
+}
+
+// copy writes in order, and reads ahead: a storage far away takes its time for each answer.
 func (c *copier) copy(ctx context.Context, extents []methods.Extent) error {
+	var readers sync.WaitGroup
+	// Nobody reads any more when it returns, so that the content can be closed.
+	defer readers.Wait()
+	within, cancel := context.WithCancel(ctx)
+	defer cancel()
+	pieces := make(chan *piece, ahead)
+	readers.Go(func() {
+		defer close(pieces)
+		c.readAhead(within, extents, func(p *piece) { readers.Go(func() { p.read <- c.fill(p) }) }, pieces)
+	})
 	total, done := methods.TotalLength(extents), int64(0)
-	buf := make([]byte, block)
+	for p := range pieces {
+		if err := errors.Join(ctx.Err(), <-p.read); err != nil {
+			return err
+		}
+		if err := c.write(p.data, p.at); err != nil {
+			return err
+		}
+		done += int64(len(p.data))
+		c.progress.Report(done, total)
+	}
+	return ctx.Err()
+}
+
+// readAhead begins to read one piece after the other, until as many wait to be written as fit.
+func (c *copier) readAhead(ctx context.Context, extents []methods.Extent, begin func(*piece), pieces chan<- *piece) {
 	for _, e := range extents {
 		for e.Length > 0 {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
 			// Up to the next multiple of a block, so that all pieces but the first begin on the grain.
-			piece := buf[:min(e.Length, block-e.Offset%block)]
-			if n, err := c.from.ReadAt(piece, e.Offset); n < len(piece) {
-				return fmt.Errorf("read %d bytes at %d: %w", len(piece), e.Offset, unexpected(err))
+			p := &piece{at: e.Offset, data: make([]byte, min(e.Length, block-e.Offset%block)), read: make(chan error, 1)}
+			e.Offset, e.Length = e.Offset+int64(len(p.data)), e.Length-int64(len(p.data))
+			begin(p)
+			select {
+			case pieces <- p:
+			case <-ctx.Done():
+				return
 			}
-			if err := c.write(piece, e.Offset); err != nil {
-				return err
-			}
-			e.Offset, e.Length = e.Offset+int64(len(piece)), e.Length-int64(len(piece))
-			done += int64(len(piece))
-			c.progress.Report(done, total)
 		}
+	}
+}
+
+func (c *copier) fill(p *piece) error {
+	if n, err := c.from.ReadAt(p.data, p.at); n < len(p.data) {
+		return fmt.Errorf("read %d bytes at %d: %w", len(p.data), p.at, unexpected(err))
 	}
 	return nil
 }

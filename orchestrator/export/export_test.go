@@ -191,23 +191,27 @@ func TestWhatIsThereIsNotTouched(t *testing.T) {
 // failing is a disk that cannot be read to its end.
 type failing struct {
 	content
-	end func()
+	err error
 }
 
 func (f failing) ReadAt(p []byte, at int64) (int, error) {
 	if at < 1<<20 {
 		return f.content.ReadAt(p, at)
 	}
-	f.end()
-	return 0, io.ErrClosedPipe
+	return 0, f.err
 }
 
 func TestExportThatFailsLeavesNothing(t *testing.T) {
 	for _, format := range []string{export.Raw, export.Qcow2} {
-		ctx, cancel := context.WithCancel(t.Context())
 		f := fileOf(t, newer(), format)
-		f.Content = failing{content{bytes.NewReader(newer())}, cancel}
-		if _, err := f.Write(ctx); !errors.Is(err, io.ErrClosedPipe) {
+		f.Content = failing{content{bytes.NewReader(newer())}, io.ErrClosedPipe}
+		if _, err := f.Write(t.Context()); !errors.Is(err, io.ErrClosedPipe) {
+			t.Errorf("%s: %v", format, err)
+		}
+		wantFiles(t, f)
+		ctx, cancel := context.WithCancel(t.Context())
+		f.Content, f.Progress = content{bytes.NewReader(newer())}, func(int64, int64) { cancel() }
+		if _, err := f.Write(ctx); !errors.Is(err, context.Canceled) {
 			t.Errorf("%s: %v", format, err)
 		}
 		wantFiles(t, f)
