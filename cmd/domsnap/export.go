@@ -17,11 +17,12 @@ func (ui *ui) exportCommand() *cli.Command {
 	return &cli.Command{
 		Name: "snapshot-export", ArgsUsage: "DOMAIN NAME", Usage: "give others the content of a disk's snapshot, as a file or over NBD",
 		Description: "The snapshot stays as long as that takes: a delete meanwhile is done at the end.\n\n" +
-			"--nbd answers at the socket PATH, once that is there, as nbd+unix:///?socket=PATH, until its last reader has gone. With --since\n" +
-			"the context qemu:dirty-bitmap:changes says what has changed.\n\n" +
-			"--file writes PATH, and keeps its holes. With --since a raw file has what has changed and holes elsewhere, and PATH.extents.json\n" +
-			"is {\"size\":BYTES,\"extents\":[{\"offset\":BYTES,\"length\":BYTES},…]}; a qcow2 file is an overlay to be put onto the older content:\n" +
-			"qemu-img rebase -u -b OLDER -F FORMAT PATH.",
+			"--nbd answers at the socket PATH, once that is there, as nbd+unix:///?socket=PATH, until its last reader has gone, or\n" +
+			"until it is told to stop. PATH is where nobody else can put a socket in its place. With --since the context\n" +
+			"qemu:dirty-bitmap:changes says what has changed.\n\n" +
+			"--file writes PATH, which must not be there, and keeps its holes. With --since a raw file has what has changed and\n" +
+			"holes elsewhere, and PATH.extents.json is {\"size\":BYTES,\"extents\":[{\"offset\":BYTES,\"length\":BYTES},…]};\n" +
+			"a qcow2 file is an overlay to be put onto the older content: qemu-img rebase -u -b OLDER -F FORMAT PATH.",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "disk", Usage: "the disk `TARGET`"},
 			&cli.StringFlag{Name: "nbd", Usage: "serve it at `unix:PATH`, to be read only"},
@@ -29,22 +30,25 @@ func (ui *ui) exportCommand() *cli.Command {
 			&cli.StringFlag{Name: "format", Usage: "of the file: raw or qcow2", Value: export.Raw},
 			&cli.StringFlag{Name: "since", Usage: "only what has changed since the snapshot `NAME`"},
 		},
-		Action: ui.storage(2, ui.export),
+		Action: ui.export,
 	}
 }
 
-func (ui *ui) export(ctx context.Context, o *orchestrator.Orchestrator, c *cli.Context) (answer, error) {
+// export finds out what is wrong with the options before anything else.
+func (ui *ui) export(c *cli.Context) error {
 	opts, err := exportOptions(c)
 	if err != nil {
-		return answer{}, err
+		return err
 	}
 	opts.Ready = func() {
 		if !ui.quiet {
 			fmt.Fprintf(ui.err, "Disk %s of snapshot %s is served at %s\n", oneLine(opts.Disk), oneLine(opts.Snapshot), oneLine(opts.Socket))
 		}
 	}
-	e, err := o.Export(ctx, opts)
-	return answer{e, func(w io.Writer) error { return printExported(w, e) }}, err
+	return ui.storage(2, func(ctx context.Context, o *orchestrator.Orchestrator, _ *cli.Context) (answer, error) {
+		e, err := o.Export(ctx, opts)
+		return answer{e, func(w io.Writer) error { return printExported(w, e) }}, err
+	})(c)
 }
 
 func exportOptions(c *cli.Context) (orchestrator.ExportOptions, error) {
