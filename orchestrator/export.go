@@ -92,9 +92,6 @@ func (o *Orchestrator) hold(ctx context.Context, opts ExportOptions) (_ *exporti
 	if err := e.find(ctx); err != nil {
 		return nil, err
 	}
-	if err := op.holds.Sweep(op.desc.UUID); err != nil {
-		return nil, err
-	}
 	for _, ref := range e.toHold() {
 		h, err := op.holds.Take(op.desc.UUID, hold.Note{
 			Snapshot: ref.Snapshot, Disk: ref.Disk.Target, PID: os.Getpid(), For: "snapshot-export", Since: op.Now().UTC(),

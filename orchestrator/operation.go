@@ -58,6 +58,8 @@ func (o *Orchestrator) begin(ctx context.Context, name string) (*operation, erro
 	if err := op.checkLatest(); err != nil {
 		return nil, errors.Join(err, op.end())
 	}
+	// What killed readers left is in nobody's way.
+	_ = o.holds.Sweep(op.desc.UUID)
 	return op, nil
 }
 
