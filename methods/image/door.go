@@ -30,13 +30,15 @@ type door struct {
 }
 
 func openDoor(path string) (*door, error) {
-	d := &door{path: path, dir: path + doorSuffix}
-	if len(d.socket()) > mostSocket {
-		return nil, methods.Blockedf("%s is too long for a socket: %d bytes are left for it", path, mostSocket-len(d.socket())+len(path))
-	}
 	parent, err := filepath.EvalSymlinks(filepath.Dir(path))
 	if err != nil {
 		return nil, fmt.Errorf("find the directory of the socket: %w", err)
+	}
+	// From here on no link leads to another place.
+	path = filepath.Join(parent, filepath.Base(path))
+	d := &door{path: path, dir: path + doorSuffix}
+	if len(d.socket()) > mostSocket {
+		return nil, methods.Blockedf("%s is too long for a socket: %d bytes are left for it", path, mostSocket-len(d.socket())+len(path))
 	}
 	if err := ours(parent); err != nil {
 		return nil, err
