@@ -45,6 +45,8 @@ type RBDImage struct {
 	Config string `json:"config,omitempty"`
 	// Monitors are host:port; empty when the configuration names them.
 	Monitors []string `json:"monitors,omitempty"`
+	// Snapshot is the image's snapshot that is read instead of its present; empty for the present.
+	Snapshot string `json:"snapshot,omitempty"`
 }
 
 // String is pool/image, or pool/namespace/image, as rbd writes it.

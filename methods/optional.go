@@ -94,6 +94,9 @@ type DropPlan struct {
 	Renamed []Ref
 	// Active is the disk's source after the drop, if it changes.
 	Active string
+	// Disturbs are the ids of the other snapshots that nobody may be reading meanwhile: what they are read through is
+	// written to, or goes. Those that are renamed are disturbed anyway.
+	Disturbs []string
 }
 
 // Sourcer is for a method whose snapshots others can read in their place. Without it they are read through
@@ -111,6 +114,8 @@ type BackupSource struct {
 	URI string `json:"uri"`
 	// Format is "raw" or "qcow2".
 	Format string `json:"format"`
+	// Source is the same for those who open it here; the zero value where the URI is a path and says it all.
+	Source Source `json:"-"`
 }
 
 // Differ is for a method whose storage knows which extents differ, without reading them. Without it whoever wants

@@ -23,6 +23,8 @@ const (
 	FoundFrozen FindingKind = "frozen"
 	// FoundExpired: a temporary snapshot is there, and its lease is over.
 	FoundExpired FindingKind = "expired"
+	// FoundNeedless: a snapshot waits to be deleted, and nobody needs it any more.
+	FoundNeedless FindingKind = "needless"
 	// FoundLineage: libvirt has lost what the host's copy of the lineage still has.
 	FoundLineage FindingKind = "lineage"
 	// FoundCopy: the host's copy of the lineage is behind, or damaged.

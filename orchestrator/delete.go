@@ -219,9 +219,9 @@ func (d *deletion) intent(s *xmlspec.LineageSnapshot, drops drops) journal.Inten
 	return i
 }
 
-// retryPending deletes what was waiting for what has just gone.
+// retryPending deletes what was waiting for what has gone, just now or by itself.
 func (d *deletion) retryPending(ctx context.Context) error {
-	again := len(d.result.Deleted) > 0 && len(d.lineage.InState(StatePendingDelete)) > 0
+	again := len(d.lineage.InState(StatePendingDelete)) > 0
 	if again && d.checkPlaced(ctx) != nil {
 		return nil // they wait on
 	}
@@ -269,7 +269,7 @@ func (d drops) neededBy() []string {
 }
 
 func (op *operation) planDrops(ctx context.Context, s *xmlspec.LineageSnapshot) (drops, error) {
-	if err := op.refresh(ctx); err != nil {
+	if err := errors.Join(op.refresh(ctx), op.findHolds()); err != nil {
 		return nil, err
 	}
 	var all drops
@@ -296,5 +296,6 @@ func (op *operation) planDrop(ctx context.Context, ref methods.Ref) (plannedDrop
 		Ref: ref, Disk: disk, Others: op.others(ref), Progress: op.progress("drop " + ref.Disk.Target),
 	}
 	plan, err := methods.PlanDrop(ctx, m, req)
+	plan.NeededBy = append(plan.NeededBy, op.readers(ref, plan)...)
 	return plannedDrop{method: m, req: req, plan: plan}, err
 }

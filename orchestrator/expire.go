@@ -18,13 +18,14 @@ func leaseOf(s *xmlspec.LineageSnapshot) lease.Lease {
 	return l
 }
 
-// Expire deletes the temporary snapshots of a domain whose lease is over, the youngest first.
+// Expire deletes the temporary snapshots of a domain whose lease is over, the youngest first, and what waits for nobody any
+// more.
 func (o *Orchestrator) Expire(ctx context.Context, domain string) (_ *DeleteResult, err error) {
 	op, err := o.look(ctx, domain)
 	if err != nil {
 		return nil, err
 	}
-	if len(op.expired()) == 0 {
+	if !op.overdue() {
 		return &op.deletion().result, nil
 	}
 	if op, err = o.begin(ctx, domain); err != nil {
@@ -43,6 +44,11 @@ func (op *operation) expired() []string {
 		}
 	}
 	return ids
+}
+
+// overdue says that there may be something for Expire to do.
+func (op *operation) overdue() bool {
+	return len(op.expired()) > 0 || len(op.lineage.InState(StatePendingDelete)) > 0
 }
 
 // sweep is Expire for one domain, or for all when the name is empty. It leaves alone who is at work.
@@ -68,19 +74,19 @@ func (o *Orchestrator) sweep(ctx context.Context, domain string) ([]Recovered, e
 // sweepOne gives nil where there is nothing to do, or where recover has said that it could not go on.
 func (o *Orchestrator) sweepOne(ctx context.Context, name string) (*Recovered, error) {
 	op, err := o.look(ctx, name)
-	if err != nil || len(op.expired()) == 0 {
+	if err != nil || !op.overdue() {
 		return nil, err
 	}
 	if intent, err := o.pending(op.desc.UUID); err != nil || intent != nil {
 		return nil, nil
 	}
 	result, err := o.Expire(ctx, name)
-	if err != nil {
+	if err != nil || len(result.Deleted) == 0 {
 		return nil, err
 	}
 	r := &Recovered{Domain: op.desc.Name}
 	for _, gone := range result.Deleted {
-		r.Did = append(r.Did, "deleted "+gone+", whose lease was over or which waited for it")
+		r.Did = append(r.Did, "deleted "+gone+", whose lease was over or which nobody needed any more")
 	}
 	return r, nil
 }
@@ -99,6 +105,9 @@ func (o *Orchestrator) planSweep(ctx context.Context, domain string) ([]PlannedS
 		}
 		for _, id := range op.expired() {
 			steps = append(steps, PlannedStep{Step: fmt.Sprintf("%s: delete %s, whose lease is over", op.desc.Name, op.byID(id).Name)})
+		}
+		for _, id := range op.needless(ctx) {
+			steps = append(steps, PlannedStep{Step: fmt.Sprintf("%s: delete %s, which nobody needs any more", op.desc.Name, op.byID(id).Name)})
 		}
 	}
 	return steps, nil

@@ -61,7 +61,7 @@ func TestRecoverEndsLeasesThatNobodyKeeps(t *testing.T) {
 		if err != nil || len(did) != 1 {
 			t.Fatalf("recover did %+v, %v", did, err)
 		}
-		if diff := cmp.Diff([]string{"deleted lent, whose lease was over or which waited for it"}, did[0].Did); diff != "" {
+		if diff := cmp.Diff([]string{"deleted lent, whose lease was over or which nobody needed any more"}, did[0].Did); diff != "" {
 			t.Error(diff)
 		}
 		r.recover()

@@ -39,6 +39,8 @@ type layered struct {
 	needs map[string]string
 	// renames has the id of the snapshot that takes the place, and the name, of the one with this id.
 	renames map[string]string
+	// disturbs has the id of the snapshot that cannot be read while the one with this id is dropped.
+	disturbs map[string]string
 }
 
 func (m *layered) Verbs() methods.Verbs {
@@ -50,7 +52,7 @@ func (m *layered) Verbs() methods.Verbs {
 // layeredAs makes the method and gives it to the test as well.
 func layeredAs(m **layered) func(*rig) methods.Method {
 	return func(r *rig) methods.Method {
-		*m = &layered{memory.New(r.store, memory.Options{Name: "layered"}), r.store, map[string]string{}, map[string]string{}}
+		*m = &layered{memory.New(r.store, memory.Options{Name: "layered"}), r.store, map[string]string{}, map[string]string{}, map[string]string{}}
 		return *m
 	}
 }
@@ -58,6 +60,9 @@ func layeredAs(m **layered) func(*rig) methods.Method {
 // PlanDrop implements methods.Merger.
 func (l *layered) PlanDrop(_ context.Context, req methods.DropRequest) (methods.DropPlan, error) {
 	plan := methods.DropPlan{}
+	if id := l.disturbs[req.Ref.Snapshot]; id != "" {
+		plan.Disturbs = []string{id}
+	}
 	for _, o := range req.Others {
 		if o.Snapshot == l.needs[req.Ref.Snapshot] {
 			plan.NeededBy = append(plan.NeededBy, "snapshot "+o.Snapshot)

@@ -62,6 +62,9 @@ func (o *Orchestrator) inspectIn(ctx context.Context, op *operation) (*inspectio
 		i.add(Finding{Kind: FoundExpired, Snapshot: i.byID(id).Name, What: "the lease of " + i.byID(id).Name + " is over",
 			Fix: "domsnap recover " + i.desc.Name})
 	}
+	if intent == nil {
+		i.findNeedless(ctx)
+	}
 	for n := range i.lineage.Snapshots {
 		i.findLost(ctx, &i.lineage.Snapshots[n])
 	}
@@ -96,6 +99,15 @@ func (i *inspection) findFrozen(ctx context.Context) {
 	}
 	if frozen, err := i.domain.Frozen(ctx); err == nil && frozen {
 		i.add(Finding{Kind: FoundFrozen, What: "the guest's file systems are frozen, and domsnap is not at work", Fix: "virsh domfsthaw " + i.desc.Name})
+	}
+}
+
+// findNeedless finds what was to be deleted when its last reader had gone, and that one was killed.
+func (i *inspection) findNeedless(ctx context.Context) {
+	for _, id := range i.needless(ctx) {
+		s := i.byID(id)
+		i.add(Finding{Kind: FoundNeedless, Snapshot: s.Name, What: s.Name + " is to be deleted, and nobody needs it any more",
+			Fix: "domsnap recover " + i.desc.Name})
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/domsnap/domsnap/methods"
 	"github.com/domsnap/domsnap/methods/trace"
+	"github.com/domsnap/domsnap/orchestrator/hold"
 	"github.com/domsnap/domsnap/orchestrator/journal"
 	"github.com/domsnap/domsnap/xmlspec"
 )
@@ -24,6 +25,8 @@ type operation struct {
 	text string
 	// intent is the unfinished work, as it is done or shown; nil for none.
 	intent *journal.Intent
+	// held are the snapshots that somebody reads.
+	held []hold.Note
 	// lockFile is the domain's lock; nil for verbs that only look.
 	lockFile *os.File
 }
@@ -35,7 +38,12 @@ func (o *Orchestrator) look(ctx context.Context, name string) (*operation, error
 		return nil, err
 	}
 	op := &operation{Orchestrator: o, domain: domain}
-	return op, op.refresh(ctx)
+	if err := op.refresh(ctx); err != nil {
+		return op, err
+	}
+	// Who cannot look there is shown no holds; who would be in a reader's way looks again.
+	op.held, _ = o.holds.Living(op.desc.UUID)
+	return op, nil
 }
 
 // begin opens a domain for a change: its lock is held until end, no other work is pending, and the lineage is the latest.
@@ -50,6 +58,8 @@ func (o *Orchestrator) begin(ctx context.Context, name string) (*operation, erro
 	if err := op.checkLatest(); err != nil {
 		return nil, errors.Join(err, op.end())
 	}
+	// What killed readers left is in nobody's way.
+	_ = o.holds.Sweep(op.desc.UUID)
 	return op, nil
 }
 

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/domsnap/domsnap/methods"
+	"github.com/domsnap/domsnap/methods/image"
+	"github.com/domsnap/domsnap/orchestrator/hold"
 	"github.com/domsnap/domsnap/orchestrator/journal"
 	"github.com/domsnap/domsnap/orchestrator/machine"
 	"github.com/domsnap/domsnap/orchestrator/shelf"
@@ -110,6 +112,8 @@ type Config struct {
 	StateDir string
 	// Guardian starts the process that lets the domain of this UUID go when we cannot. It inherits the lock.
 	Guardian func(ctx context.Context, domain methods.Domain, lock *os.File) (GuardianProcess, error)
+	// Serve has others read an image until ctx ends or they have gone; nil for QEMU's own server.
+	Serve func(ctx context.Context, e image.Export) error
 	// Watch is told of every step; may be nil.
 	Watch func(Event)
 	// Now is the clock; nil for the real one.
@@ -122,12 +126,16 @@ type Orchestrator struct {
 	journal  journal.Journal
 	shelf    shelf.Shelf
 	machines machine.Store
+	holds    hold.Store
 }
 
 // New makes an Orchestrator. It does nothing yet.
 func New(c Config) *Orchestrator {
 	if c.Watch == nil {
 		c.Watch = func(Event) {}
+	}
+	if c.Serve == nil {
+		c.Serve = func(ctx context.Context, e image.Export) error { return e.Serve(ctx) }
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -136,5 +144,6 @@ func New(c Config) *Orchestrator {
 		Config: c, journal: journalOf(c.StateDir),
 		shelf:    shelf.Shelf{Dir: filepath.Join(c.StateDir, "domains")},
 		machines: machine.Store{Dir: filepath.Join(c.StateDir, "machines")},
+		holds:    hold.Store{Dir: filepath.Join(c.StateDir, "holds")},
 	}
 }

@@ -262,7 +262,7 @@ func (r *reversion) ready(ctx context.Context) error {
 		}
 		d.req.Disk = disk
 		if d.req.How, err = methods.CheckRevert(ctx, d.method, d.req); err != nil {
-			errs = append(errs, fmt.Errorf("check disk %s: %w", disk.Target, err))
+			errs = append(errs, fmt.Errorf("check disk %s%s: %w", disk.Target, r.readNow(disk.Target), err))
 		}
 	}
 	if err := errors.Join(errs...); err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/domsnap/domsnap/methods"
+	"github.com/domsnap/domsnap/methods/image"
 	"github.com/domsnap/domsnap/methods/memory"
 	"github.com/domsnap/domsnap/orchestrator"
 	"github.com/domsnap/domsnap/quiesce"
@@ -41,6 +42,8 @@ type rig struct {
 	// listen is told what is done, besides.
 	listen func(orchestrator.Event)
 	clock  time.Time
+	// serve stands in for the server that exports are read from.
+	serve func(context.Context, image.Export) error
 }
 
 // newRig makes a rig, and looks for leftovers when the test is over. Methods beside memory share its store.
@@ -72,6 +75,7 @@ func (r *rig) orchestrator(set methods.Set) *orchestrator.Orchestrator {
 			r.guardian = &quiescetest.Guardian{Log: r.guest.Log}
 			return r.guardian, nil
 		},
+		Serve: func(ctx context.Context, e image.Export) error { return r.serve(ctx, e) },
 		Watch: r.watch,
 		Now: func() time.Time {
 			r.clock = r.clock.Add(time.Second)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/domsnap/domsnap/methods"
+	"github.com/domsnap/domsnap/orchestrator/hold"
 	"github.com/domsnap/domsnap/orchestrator/lease"
 	"github.com/domsnap/domsnap/xmlspec"
 )
@@ -31,8 +32,14 @@ type Snapshot struct {
 	Machine     []string       `json:"machine"`
 	Consistency Consistency    `json:"consistency"`
 	Disks       []SnapshotDisk `json:"disks"`
-	Dependents  []string       `json:"dependents"`
+	// Dependents are the snapshots that derive from it, and who reads it.
+	Dependents []string `json:"dependents"`
+	// Holds are those who read it, so that it stays meanwhile.
+	Holds []hold.Note `json:"holds"`
 }
+
+// Children is how many snapshots derive from it.
+func (s *Snapshot) Children() int { return len(s.Dependents) - len(s.Holds) }
 
 // Consistency is what was true while the snapshot was taken.
 type Consistency struct {
@@ -95,7 +102,10 @@ func (op *operation) viewOf(ctx context.Context, s *xmlspec.LineageSnapshot, r r
 			Level: s.Level, FrozenMS: s.FrozenMS, PausedMS: s.PausedMS,
 			FilesystemsFrozen: s.Frozen, FilesystemsThawed: s.Thawed, Skipped: nonNil(s.Skipped),
 		},
-		Disks: []SnapshotDisk{}, Dependents: nonNil(r.children),
+		Disks: []SnapshotDisk{}, Dependents: nonNil(r.children), Holds: op.holdsOf(s.ID),
+	}
+	for _, n := range v.Holds {
+		v.Dependents = append(v.Dependents, n.String())
 	}
 	l := leaseOf(s)
 	v.Temporary = l != lease.Lease{}

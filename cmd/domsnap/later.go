@@ -10,7 +10,7 @@ import (
 // it.
 func (ui *ui) laterCommands() []*cli.Command {
 	var all []*cli.Command
-	for _, name := range []string{"snapshot-export", "snapshot-replicate"} {
+	for _, name := range []string{"snapshot-replicate"} {
 		all = append(all, &cli.Command{Name: name, Usage: "not yet", Hidden: true, SkipFlagParsing: true, Action: func(*cli.Context) error {
 			return methods.Unsupportedf("%s is not there yet", name)
 		}})

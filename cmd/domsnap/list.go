@@ -37,7 +37,7 @@ func listSnapshots(ctx context.Context, o *orchestrator.Orchestrator, c *cli.Con
 		return answer{}, err
 	}
 	list = slices.DeleteFunc(list, func(s *orchestrator.Snapshot) bool {
-		return c.Bool("leaves") && len(s.Dependents) > 0 || c.Bool("roots") && s.Parent != nil ||
+		return c.Bool("leaves") && s.Children() > 0 || c.Bool("roots") && s.Parent != nil ||
 			c.IsSet("state") && s.State != c.String("state")
 	})
 	return answer{list, func(w io.Writer) error {

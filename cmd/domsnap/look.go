@@ -25,6 +25,7 @@ func (ui *ui) lookCommands() []*cli.Command {
 		{Name: "snapshot-dumpxml", ArgsUsage: one, Usage: "print a snapshot as XML that snapshot-create reads", Action: ui.action(2, dumpXML)},
 		{Name: "snapshot-source", ArgsUsage: one, Usage: "print the read-only backup sources of a snapshot", Action: ui.action(2, source),
 			Flags: []cli.Flag{&cli.StringFlag{Name: "disk", Usage: "only of the disk `TARGET`"}}},
+		ui.exportCommand(),
 		ui.listCommand(),
 	}
 }
@@ -143,7 +144,10 @@ func snapshotAnswer(s *orchestrator.Snapshot) answer {
 		line("State", strings.TrimSuffix(s.State+": "+s.Reason, ": "))
 		line("Current", yesNo(s.Current))
 		line("Parent", deref(s.Parent))
-		line("Children", len(s.Dependents))
+		line("Children", s.Children())
+		for _, n := range s.Holds {
+			line("Read by", n)
+		}
 		line("Created", s.Created.Format("2006-01-02T15:04:05Z"))
 		line("Consistency", s.Consistency.Level)
 		line("Guest held", fmt.Sprintf("%d ms frozen, %d ms paused", s.Consistency.FrozenMS, s.Consistency.PausedMS))

@@ -50,6 +50,14 @@ func TestWrongUsageIsOneLineAndCodeTwo(t *testing.T) {
 		"snapshot-revert test one --running --off",
 		"disk-revert test vda",
 		"snapshot-revert test one --map vda",
+		"snapshot-export test one",
+		"snapshot-export test --disk vda --file out",
+		"snapshot-export test one --disk vda",
+		"snapshot-export test one --disk vda --nbd /run/socket",
+		"snapshot-export test one --disk vda --nbd unix:",
+		"snapshot-export test one --disk vda --nbd unix:/run/socket --file out",
+		"snapshot-export test one --disk vda --nbd unix:/run/socket --format raw",
+		"snapshot-export test one --disk vda --file out --format vmdk",
 		"check test --adopt sone",
 		"check --repair --adopt sone",
 		"recover test more",
@@ -75,7 +83,9 @@ func TestErrorWithJSONIsOneDocument(t *testing.T) {
 		"snapshot-list none":                  3,
 		"snapshot-info test none":             3,
 		"snapshot-prune test":                 2,
-		"snapshot-create-as test --shield":    6,
+
+		"snapshot-export test none --disk vda --file /nowhere/out": 3,
+		"snapshot-create-as test --shield":                         6,
 	} {
 		for _, args := range []string{"-o json " + line, line + " -o json", line + " --output=json"} {
 			t.Run(args, func(t *testing.T) {

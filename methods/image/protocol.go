@@ -34,7 +34,7 @@ func local(path string) map[string]any {
 
 func rbd(r *methods.RBDImage) map[string]any {
 	node := map[string]any{"driver": "rbd", "pool": r.Pool, "image": r.Image}
-	for key, value := range map[string]string{"namespace": r.Namespace, "user": r.User, "conf": r.Config} {
+	for key, value := range map[string]string{"namespace": r.Namespace, "user": r.User, "conf": r.Config, "snapshot": r.Snapshot} {
 		if value != "" {
 			node[key] = value
 		}

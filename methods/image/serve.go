@@ -1,13 +1,11 @@
 package image
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -28,11 +26,8 @@ const (
 // server is an image that a qemu-nbd of our own serves to us alone.
 type server struct {
 	*nbd.Client
-	process *exec.Cmd
-	stderr  *bytes.Buffer
-	// ended has what became of the process.
-	ended chan error
-	dir   string
+	*daemon
+	dir string
 }
 
 // serve opens an image through QEMU's driver for it.
@@ -72,13 +67,10 @@ func start(args []string) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &server{dir: dir, stderr: &bytes.Buffer{}, ended: make(chan error, 1)}
-	s.process = exec.Command(qemuNBD, append([]string{"--socket=" + s.socket()}, args...)...)
-	s.process.Stderr, s.process.Env = s.stderr, command.Environment()
-	if err := s.process.Start(); err != nil {
+	s := &server{dir: dir}
+	if s.daemon, err = launch(append([]string{"--socket=" + s.socket()}, args...), nil); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	go func() { s.ended <- s.process.Wait() }()
 	return s, nil
 }
 
@@ -116,21 +108,6 @@ func (s *server) negotiate() error {
 		return err
 	}
 	return conn.SetDeadline(time.Time{})
-}
-
-// died sorts out why qemu-nbd ended.
-func (s *server) died(err error) error {
-	said := s.stderr.String()
-	err = &command.Error{Name: qemuNBD, Args: s.process.Args[1:], Stderr: said, Err: err}
-	switch {
-	case strings.Contains(said, "Unknown driver"), strings.Contains(said, "Unknown protocol"):
-		return fmt.Errorf("%w: %w: install qemu-block-extra", err, methods.ErrUnsupported)
-	case strings.Contains(said, "No such file or directory"):
-		return fmt.Errorf("%w: %w", err, methods.ErrNotFound)
-	case strings.Contains(said, "Failed to get"):
-		return fmt.Errorf("%w: %w", err, methods.Blockedf("somebody else has it open"))
-	}
-	return err
 }
 
 // Close implements methods.Content. What was written is durable after Sync only.

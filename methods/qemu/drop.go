@@ -24,6 +24,8 @@ type family struct {
 	untaken bool
 	// children are built directly on the image, grandchildren on the first child.
 	children, grandchildren []layer
+	// known are all images of the disk, but for this one and those below it.
+	known []layer
 	// active is the disk's present image.
 	active Image
 	// merged says that the child's content is in the image already: an attempt before got that far.
@@ -53,6 +55,7 @@ func (m *Method) PlanDrop(ctx context.Context, req methods.DropRequest) (methods
 	if f.active.Path == child {
 		plan.Active = f.image.Path
 	}
+	plan.Disturbs = f.readThrough(req.Others)
 	for _, o := range req.Others {
 		if o.Name == child {
 			o.Name, o.Disk.Source, o.Disk.Format = f.image.Path, req.Ref.Disk.Source, f.image.Format
@@ -60,6 +63,37 @@ func (m *Method) PlanDrop(ctx context.Context, req methods.DropRequest) (methods
 		}
 	}
 	return plan, nil
+}
+
+// readThrough are the snapshots whose images are built on this one, directly or not.
+func (f family) readThrough(others []methods.Ref) []string {
+	var ids []string
+	for _, o := range withImages(others) {
+		if f.below(o.Name) {
+			ids = append(ids, o.Snapshot)
+		}
+	}
+	return ids
+}
+
+// below says whether the image is somewhere below another one.
+func (f family) below(top string) bool {
+	for range f.known {
+		if top = backingOf(f.known, top); top == f.image.Path {
+			return true
+		}
+	}
+	return false
+}
+
+// backingOf is empty for an image that is not known, or has none.
+func backingOf(known []layer, path string) string {
+	for _, l := range known {
+		if l.Path == path {
+			return l.Backing.Path
+		}
+	}
+	return ""
 }
 
 func (f family) neededBy(others []methods.Ref) []string {
@@ -266,17 +300,17 @@ func (m *Method) family(ctx context.Context, req methods.DropRequest) (family, e
 	if err := m.related(ctx, f.active, f.image); err != nil {
 		return f, err
 	}
-	known, err := m.known(ctx, req, f)
-	if err != nil {
+	var err error
+	if f.known, err = m.known(ctx, req, f); err != nil {
 		return f, err
 	}
-	f.children = builtOn(known, f.image.Path)
+	f.children = builtOn(f.known, f.image.Path)
 	f.resume()
-	if f.strangers, err = m.strangers(ctx, req, known); err != nil {
+	if f.strangers, err = m.strangers(ctx, req, f.known); err != nil {
 		return f, err
 	}
 	if len(f.children) == 1 {
-		f.grandchildren = builtOn(known, f.children[0].Path)
+		f.grandchildren = builtOn(f.known, f.children[0].Path)
 	}
 	f.held, err = m.findHeld(ctx, f)
 	return f, err

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/domsnap/domsnap/methods"
@@ -44,6 +45,19 @@ func TestDropKeepsThePresentAndTheOthers(t *testing.T) {
 					r.wantPresent("abcd")
 				})
 			}
+		}
+	}
+}
+
+// TestDropDisturbsWhoReadsThroughIt: a merge writes to the image, and all that are built on it are read through it.
+func TestDropDisturbsWhoReadsThroughIt(t *testing.T) {
+	t.Parallel()
+	r := threeSnapshots(t, "web1.qcow2", false)
+	for id, want := range map[string][]string{"sone": {"sthree", "stwo"}, "stwo": {"sthree"}, "sthree": nil} {
+		plan, err := r.PlanDrop(t.Context(), r.dropRequest(id))
+		slices.Sort(plan.Disturbs)
+		if err != nil || !slices.Equal(plan.Disturbs, want) {
+			t.Errorf("the drop of %s disturbs %q, %v", id, plan.Disturbs, err)
 		}
 	}
 }

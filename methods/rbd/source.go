@@ -21,7 +21,9 @@ func (m *Method) Source(_ context.Context, ref methods.Ref) (methods.BackupSourc
 	if err != nil {
 		return methods.BackupSource{}, fmt.Errorf("write source of %s: %w", p, err)
 	}
-	return methods.BackupSource{XML: string(text), URI: uri(p), Format: "raw"}, nil
+	snapshot := p.RBDImage
+	snapshot.Snapshot = p.snap
+	return methods.BackupSource{XML: string(text), URI: uri(p), Format: "raw", Source: methods.Source{RBD: &snapshot}}, nil
 }
 
 type source struct {

@@ -36,6 +36,9 @@ func TestSource(t *testing.T) {
 		if got.XML != c.xml || got.URI != c.uri || got.Format != "raw" {
 			t.Errorf("%s\n%s", got.XML, got.URI)
 		}
+		if here := got.Source.RBD; here == nil || here.Snapshot != "ds-aaaa-vda" || here.Image != c.image.Image || c.image.Snapshot != "" {
+			t.Errorf("%+v", here)
+		}
 	}
 }
 
