@@ -68,6 +68,9 @@ func (op *operation) planUndoCreate(i *journal.Intent) []string {
 	if op.desc.Active() {
 		steps = append(steps, "let the guest go, if it is held")
 	}
+	if len(i.Shield) > 0 {
+		steps = append(steps, "take away what is left of the shield")
+	}
 	if op.byID(i.Snapshot) != nil {
 		return steps
 	}

@@ -28,7 +28,7 @@ func (c *creation) still(ctx context.Context) error {
 
 // hold opens the window around the takes.
 func (c *creation) hold(ctx context.Context) (err error) {
-	alsoPause := c.readsDisk() || c.uncovered(ctx)
+	alsoPause := c.mustPause(ctx)
 	guardian, err := c.Guardian(ctx, c.identity(), c.lockFile)
 	if err != nil {
 		return err
@@ -41,7 +41,7 @@ func (c *creation) hold(ctx context.Context) (err error) {
 	defer c.runner.hush()()
 	taken := false
 	c.report, err = quiesce.Within(ctx, c.domain, options, func(ctx context.Context) error {
-		err := c.takeAll(ctx)
+		err := c.window(ctx)
 		taken = err == nil && ctx.Err() == nil
 		return err
 	})
@@ -60,6 +60,15 @@ func (c *creation) judge(err error, taken bool) error {
 		c.report.Notes = append(c.report.Notes, err.Error())
 		return nil
 	}
+}
+
+// mustPause says that the guest has to be paused although its file systems are frozen. Behind a shield all disks are of
+// one instant without that, but for those that have none.
+func (c *creation) mustPause(ctx context.Context) bool {
+	if c.shield != nil && !slices.ContainsFunc(c.acts, func(a *act) bool { return !a.shielded() }) {
+		return false
+	}
+	return c.shield == nil && c.readsDisk() || c.uncovered(ctx)
 }
 
 // readsDisk says that a disk has to be wholly still for long, and not just the file systems on it.

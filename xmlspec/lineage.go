@@ -56,6 +56,9 @@ type LineageSnapshot struct {
 	HeldBy      string `xml:"-"`
 	FrozenMS    int64  `xml:"frozen,attr,omitempty"`
 	PausedMS    int64  `xml:"paused,attr,omitempty"`
+	// ShieldedMS is how long overlays took what the guest wrote, CommitMS how long of that they were committed.
+	ShieldedMS int64 `xml:"shielded,attr,omitempty"`
+	CommitMS   int64 `xml:"commit,attr,omitempty"`
 	Frozen      int    `xml:"-"`
 	Thawed      int    `xml:"-"`
 	// Machine names what is kept on the host besides the disks and the definition: nvram, tpm.
