@@ -81,7 +81,7 @@ func (c *creation) fail(ctx context.Context, cause error) error {
 	if errors.Is(cause, quiesce.ErrNotReleased) {
 		return cause
 	}
-	if err := errors.Join(c.lower(ctx), c.undo(ctx)); err != nil {
+	if err := errors.Join(c.lower(ctx, nil), c.undo(ctx)); err != nil {
 		return c.unfinished(errors.Join(cause, err))
 	}
 	if err := c.endJournal(ctx); err != nil {
@@ -94,17 +94,18 @@ func (c *creation) fail(ctx context.Context, cause error) error {
 }
 
 func (c *creation) make(ctx context.Context) error {
-	if err := c.takeStill(ctx); err != nil {
+	err := c.takeStill(ctx)
+	if err == nil {
+		err = c.lower(ctx, c.handOver)
+	}
+	if err != nil {
 		c.abandon(ctx)
 		return err
 	}
 	if err := errors.Join(c.close(ctx), c.finishMachine(ctx)); err != nil {
 		return err
 	}
-	if err := c.verify(ctx); err != nil {
-		return err
-	}
-	return c.lower(ctx)
+	return c.verify(ctx)
 }
 
 func (c *creation) takeStill(ctx context.Context) error {

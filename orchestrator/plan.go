@@ -211,17 +211,13 @@ func (p *Plan) heldSteps(acts []*act) []PlannedStep {
 	if len(p.overlays) == 0 {
 		return append(slices.Concat(hold, takeSteps(acts, true)), release)
 	}
-	var inside, behind []*act
+	var turns [atTheEnd + 1][]*act
 	for _, a := range acts {
-		if a.shielded() {
-			behind = append(behind, a)
-		} else {
-			inside = append(inside, a)
-		}
+		turns[p.turnOf(a)] = append(turns[p.turnOf(a)], a)
 	}
 	raise := []PlannedStep{{Step: "put the disks onto the overlays of the shield", Window: true}}
-	return slices.Concat([]PlannedStep{{Step: "make the overlays of the shield"}}, hold, raise, takeSteps(inside, true),
-		[]PlannedStep{release}, takeSteps(behind, false), []PlannedStep{{Step: "commit the overlays of the shield"}})
+	return slices.Concat([]PlannedStep{{Step: "make the overlays of the shield"}}, hold, raise, takeSteps(turns[inside], true),
+		[]PlannedStep{release}, takeSteps(turns[behind], false), []PlannedStep{{Step: "commit the overlays of the shield"}}, takeSteps(turns[atTheEnd], false))
 }
 
 func takeSteps(acts []*act, window bool) []PlannedStep {

@@ -140,11 +140,11 @@ func (op *operation) undoCreate(ctx context.Context, i *journal.Intent) ([]strin
 	if err := op.letGo(ctx, i); err != nil {
 		return nil, err
 	}
-	if err := op.lowerLeft(ctx, i); err != nil {
-		return nil, err
-	}
 	if op.byID(i.Snapshot) != nil {
 		return []string{"the snapshot was complete"}, nil
+	}
+	if err := op.lowerLeft(ctx, i); err != nil {
+		return nil, err
 	}
 	var did []string
 	for _, ref := range i.Refs {

@@ -68,11 +68,11 @@ func (op *operation) planUndoCreate(i *journal.Intent) []string {
 	if op.desc.Active() {
 		steps = append(steps, "let the guest go, if it is held")
 	}
-	if len(i.Shield) > 0 {
-		steps = append(steps, "take away what is left of the shield")
-	}
 	if op.byID(i.Snapshot) != nil {
 		return steps
+	}
+	if len(i.Shield) > 0 {
+		steps = append(steps, "take away what is left of the shield")
 	}
 	return append(steps, each(i.Refs, "remove %s by %s: %s")...)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/domsnap/domsnap/methods"
@@ -23,22 +24,16 @@ const (
 	Shield Way = "shield"
 )
 
-// planShield plans overlays for the disks whose takes would hold the guest. Where the plan decides, what stands in the
-// way is said in it; where the shield was asked for, that is an error.
+// planShield plans overlays for the disks whose takes would hold the guest, and for those that the takes put onto overlays
+// anyway. Where the plan decides, what stands in the way is said in it; where the shield was asked for, that is an error.
 func (op *operation) planShield(ctx context.Context, p *Plan, way Way) error {
 	if way == Hold || op.desc.State != Running {
 		return refuseShield(way, "the domain does not run")
 	}
-	var targets []string
-	for _, d := range p.Disks {
-		if t := d.method.Traits(); t.BelowQEMU || t.ReadsDisk {
-			targets = append(targets, d.Target)
-		}
-	}
-	if len(targets) == 0 {
+	if !slices.ContainsFunc(p.acts(), (*act).takesTime) {
 		return refuseShield(way, "no disk has a method that takes time while the guest is held")
 	}
-	overlays, err := op.overlays(ctx, p, targets)
+	overlays, err := op.overlays(ctx, p)
 	var stands *methods.Blocked
 	var never *methods.Unsupported
 	if way != Shield && (errors.As(err, &stands) || errors.As(err, &never)) {
@@ -50,8 +45,50 @@ func (op *operation) planShield(ctx context.Context, p *Plan, way Way) error {
 	}
 	by := string(Shield)
 	p.Hold.HeldBy, p.overlays = &by, overlays
-	p.Hold.Why += "; overlays shield " + strings.Join(targets, ", ")
+	p.Hold.Why += "; overlays shield " + strings.Join(overlaid(overlays), ", ")
 	return nil
+}
+
+// takesTime says that the act does, and that all it needs is a disk that is still.
+func (a *act) takesTime() bool {
+	t := a.method.Traits()
+	return t.BelowQEMU || t.ReadsDisk
+}
+
+// movesOver says that the act puts its disks onto overlays of a known place.
+func (a *act) movesOver() bool {
+	return a.method.Traits().MovesSource && !slices.ContainsFunc(a.refs, func(r methods.Ref) bool { return r.Active == "" })
+}
+
+func overlaid(overlays []shield.Overlay) []string {
+	targets := make([]string, len(overlays))
+	for i, o := range overlays {
+		targets[i] = o.Disk.Target
+	}
+	return targets
+}
+
+// turn is when an act has its turn.
+type turn int
+
+// The turns. Without a shield all acts are inside.
+const (
+	inside turn = iota
+	behind
+	atTheEnd
+)
+
+// turnOf says when the act is done: while the guest is held, behind the shield, or when that is taken away.
+func (p *Plan) turnOf(a *act) turn {
+	at := slices.IndexFunc(p.overlays, func(o shield.Overlay) bool { return o.Disk.Target == a.refs[0].Disk.Target })
+	switch {
+	case at < 0:
+		return inside
+	case p.overlays[at].Stays:
+		return atTheEnd
+	default:
+		return behind
+	}
 }
 
 func refuseShield(way Way, why string) error {
@@ -61,32 +98,50 @@ func refuseShield(way Way, why string) error {
 	return refuse("leave --shield out", "there is nothing to shield: %s", why)
 }
 
-// overlays plans an overlay for each disk.
-func (op *operation) overlays(ctx context.Context, p *Plan, targets []string) ([]shield.Overlay, error) {
+// overlays plans an overlay for each disk that gains by one.
+func (op *operation) overlays(ctx context.Context, p *Plan) ([]shield.Overlay, error) {
 	switch {
 	case op.Run == nil:
 		return nil, methods.Unsupportedf("overlays cannot be made here")
 	case !op.desc.Persistent:
 		return nil, methods.Unsupportedf("the domain has no definition that a start could find overlays in")
 	}
-	nodes, err := op.domain.Shielded().Survey(ctx, targets)
-	if err != nil {
-		return nil, err
-	}
 	defined, err := op.domain.Definition(ctx)
 	if err != nil {
 		return nil, err
 	}
-	overlays := make([]shield.Overlay, len(targets))
-	for i, node := range nodes {
-		if overlays[i], err = op.overlay(p, node, defined); err != nil {
+	var overlays []shield.Overlay
+	for _, a := range p.acts() {
+		if !a.takesTime() && !a.movesOver() {
+			continue
+		}
+		nodes, err := op.domain.Shielded().Survey(ctx, targetsOf(a.refs))
+		if err != nil {
 			return nil, err
+		}
+		if !a.takesTime() && !op.mayStay(nodes) {
+			continue
+		}
+		for i, node := range nodes {
+			o, err := op.overlay(a.refs[i], node, defined)
+			if err != nil {
+				return nil, err
+			}
+			overlays = append(overlays, o)
 		}
 	}
 	return overlays, op.shieldFiles().CheckRoom(needed(overlays))
 }
 
-func (op *operation) overlay(p *Plan, node shield.Node, defined *xmlspec.Domain) (shield.Overlay, error) {
+// mayStay says that libvirt can be told of overlays on the nodes afterwards.
+func (op *operation) mayStay(nodes []shield.Node) bool {
+	return !slices.ContainsFunc(nodes, func(n shield.Node) bool {
+		disk, _ := op.desc.Disk(n.Target)
+		return n.Driver != "qcow2" || disk.Tuned
+	})
+}
+
+func (op *operation) overlay(ref methods.Ref, node shield.Node, defined *xmlspec.Domain) (shield.Overlay, error) {
 	disk, _ := op.desc.Disk(node.Target)
 	next, ok := defined.Disk(node.Target)
 	switch {
@@ -95,18 +150,17 @@ func (op *operation) overlay(p *Plan, node shield.Node, defined *xmlspec.Domain)
 	case disk.Encrypted || disk.CopyOnRead:
 		return shield.Overlay{}, methods.Unsupportedf("disk %s is encrypted by QEMU, or copies on reading", node.Target)
 	}
-	object, err := methods.ObjectName(p.ID, node.Target)
+	object, err := methods.ObjectName(ref.Snapshot, node.Target)
 	if err != nil {
 		return shield.Overlay{}, err
 	}
 	o := shield.Overlay{
-		File: filepath.Join(op.shieldFiles().Dir, object+".qcow2"), Size: node.Size, Node: object, Base: node.Name,
-		Options: node.Options, Defined: next.XML,
+		Disk: ref.Disk, File: filepath.Join(op.shieldFiles().Dir, object+".qcow2"), Size: node.Size,
+		Node: object, Base: node.Name, Options: node.Options, Defined: next.XML,
 	}
-	for _, ref := range p.refs() {
-		if ref.Disk.Target == node.Target {
-			o.Disk = ref.Disk
-		}
+	o.Options.Discard = disk.Discard
+	if ref.Active != "" {
+		o.Stays, o.File = true, ref.Active
 	}
 	o.Raised, err = next.OnOverlay(o.File)
 	return o, err

@@ -46,11 +46,11 @@ func (c *creation) readyShield(ctx context.Context) error {
 		return err
 	}
 	c.notes = append(c.notes, fmt.Sprintf("no shield: %v", err))
-	if err := c.lower(ctx); err != nil {
+	if err := c.lower(ctx, nil); err != nil {
 		return err
 	}
 	hold := string(Hold)
-	c.plan.Hold.HeldBy, c.shield = &hold, nil
+	c.plan.Hold.HeldBy, c.plan.overlays, c.shield = &hold, nil, nil
 	return nil
 }
 
@@ -66,7 +66,7 @@ func (c *creation) window(ctx context.Context) error {
 	if err := c.timed(ctx, "put the disks onto the overlays of the shield", c.shield.Raise); err != nil {
 		return err
 	}
-	return c.runner.run(ctx, c.takes(func(a *act) bool { return !a.shielded() })...)
+	return c.runner.run(ctx, c.takes(c.at(inside))...)
 }
 
 // behind is what is done behind the shield, while the guest goes on.
@@ -76,21 +76,25 @@ func (c *creation) behind(ctx context.Context) error {
 	}
 	watched, stop := c.shield.Files.Watch(ctx, c.shield.needed)
 	defer stop()
-	err := c.together(watched, c.takes((*act).shielded))
+	err := c.together(watched, c.takes(c.at(behind)))
 	if err != nil && errors.Is(context.Cause(watched), shield.ErrNoRoom) {
 		err = errors.Join(context.Cause(watched), err)
 	}
 	return err
 }
 
-// shielded says that the act is done while an overlay takes what the guest writes.
-func (a *act) shielded() bool {
-	t := a.method.Traits()
-	return t.BelowQEMU || t.ReadsDisk
+// handOver is what is left of the takes of disks that stay on their overlays: libvirt has to be told.
+func (c *creation) handOver(ctx context.Context) error {
+	defer c.runner.hush()()
+	return c.runner.run(ctx, c.takes(c.at(atTheEnd))...)
 }
 
-// lower takes the shield away. Everything is as without it when it returns.
-func (c *creation) lower(ctx context.Context) error {
+func (c *creation) at(when turn) func(*act) bool {
+	return func(a *act) bool { return c.plan.turnOf(a) == when }
+}
+
+// lower takes the shield away. Everything is as without it when it returns, but for what handOver does, if there is one.
+func (c *creation) lower(ctx context.Context, handOver func(context.Context) error) error {
 	if c.shield == nil {
 		return nil
 	}
@@ -98,7 +102,7 @@ func (c *creation) lower(ctx context.Context) error {
 	defer cancel()
 	began := time.Now()
 	err := c.timed(ctx, "commit the overlays of the shield", func(ctx context.Context) error {
-		return c.lowerShield(ctx, c.shield.Shield, &c.report.PausedFor)
+		return c.lowerShield(ctx, c.shield.Shield, lowering{&c.report.PausedFor, handOver})
 	})
 	if err != nil {
 		return err
@@ -110,15 +114,21 @@ func (c *creation) lower(ctx context.Context) error {
 	return nil
 }
 
-// lowerShield adds to paused how long the guest stood still for it.
-func (op *operation) lowerShield(ctx context.Context, s *shield.Shield, paused *time.Duration) error {
+// lowering is how a shield is taken away.
+type lowering struct {
+	// paused gets what the guest stood still for it.
+	paused   *time.Duration
+	handOver func(context.Context) error
+}
+
+func (op *operation) lowerShield(ctx context.Context, s *shield.Shield, l lowering) error {
 	if err := op.refresh(ctx); err != nil {
 		return err
 	}
 	return s.Lower(ctx, shield.LowerOptions{
-		Active: op.desc.Active(),
+		Active: op.desc.Active(), HandOver: l.handOver,
 		Pause: func(ctx context.Context, act func(context.Context) error) error {
-			return op.pauseFor(ctx, &standing{Guest: op.domain, align: s.Align, paused: paused}, act)
+			return op.pauseFor(ctx, &standing{Guest: op.domain, align: s.Align, paused: l.paused}, act)
 		},
 	})
 }
@@ -189,7 +199,7 @@ func (op *operation) lowerLeft(ctx context.Context, i *journal.Intent) error {
 	if s == nil {
 		return nil
 	}
-	if err := op.lowerShield(ctx, s, new(time.Duration)); err != nil {
+	if err := op.lowerShield(ctx, s, lowering{paused: new(time.Duration)}); err != nil {
 		return fmt.Errorf("take the shield away: %w", err)
 	}
 	return op.refresh(ctx)

@@ -65,7 +65,7 @@ func (c *creation) judge(err error, taken bool) error {
 // mustPause says that the guest has to be paused although its file systems are frozen. Behind a shield all disks are of
 // one instant without that, but for those that have none.
 func (c *creation) mustPause(ctx context.Context) bool {
-	if c.shield != nil && !slices.ContainsFunc(c.acts, func(a *act) bool { return !a.shielded() }) {
+	if c.shield != nil && !slices.ContainsFunc(c.acts, c.at(inside)) {
 		return false
 	}
 	return c.shield == nil && c.readsDisk() || c.uncovered(ctx)

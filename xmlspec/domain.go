@@ -39,6 +39,8 @@ type Disk struct {
 	ReadOnly, Shareable, Transient bool
 	// Encrypted: QEMU needs a secret of libvirt's to read it. CopyOnRead: what is read from below is copied.
 	Encrypted, CopyOnRead bool
+	// Discard: the guest's discards reach the storage. Tuned: QEMU's caches of the image's tables are set.
+	Discard, Tuned bool
 	Source                         DiskSource
 	// Chain are the files below the source, nearest first, as far as the XML lists them.
 	Chain []string
@@ -128,6 +130,7 @@ func readDisk(raw *libvirtxml.DomainDisk) (Disk, error) {
 	}
 	if raw.Driver != nil {
 		d.Format, d.Cache, d.CopyOnRead = raw.Driver.Type, raw.Driver.Cache, raw.Driver.CopyOnRead == "on"
+		d.Discard, d.Tuned = raw.Driver.Discard == "unmap", raw.Driver.MetadataCache != nil
 	}
 	return d, nil
 }

@@ -16,6 +16,9 @@ type Shield struct {
 // Ready makes everything that Raise needs, while the guest runs. After an error Lower takes away what there is.
 func (s *Shield) Ready(ctx context.Context) error {
 	for _, o := range s.Overlays {
+		if o.Stays {
+			continue
+		}
 		if err := s.Files.Make(ctx, o); err != nil {
 			return fmt.Errorf("shield disk %s: %w", o.Disk.Target, err)
 		}
@@ -43,14 +46,14 @@ func (s *Shield) Raise(ctx context.Context) error {
 }
 
 // forget takes away overlays that no disk is on and that the definition does not name.
-func (s *Shield) forget(ctx context.Context, active bool) error {
+func (s *Shield) forget(ctx context.Context, overlays []Overlay, active bool) error {
 	var errs []error
-	for _, o := range s.Overlays {
+	for _, o := range overlays {
 		var err error
 		if active {
 			err = s.Domain.Remove(ctx, o)
 		}
-		if err == nil {
+		if err == nil && !o.Stays {
 			err = s.Files.Remove(o)
 		}
 		errs = append(errs, err)

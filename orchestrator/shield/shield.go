@@ -25,6 +25,9 @@ type Overlay struct {
 	Base string `json:"base"`
 	// Options are those of the disk's block node.
 	Options Options `json:"options"`
+	// Stays: the disk stays on the overlay, which libvirt is told of in the end. The file is somebody else's. The disk is a
+	// qcow2 image then.
+	Stays bool `json:"stays,omitempty"`
 	// Defined is the disk's element in the persistent definition.
 	Defined string `json:"defined"`
 	// Raised is the same element on the overlay.
@@ -43,6 +46,7 @@ type Options struct {
 type Node struct {
 	Target string
 	Name   string
+	Driver string
 	Size   int64
 	Options
 }
@@ -71,6 +75,8 @@ type Nodes interface {
 	Remove(ctx context.Context, o Overlay) error
 	// Switch puts all disks onto their overlays at one instant, or none.
 	Switch(ctx context.Context, all []Overlay) error
+	// Detach puts a disk back onto its base, as it is, and closes the overlay. The guest stands still.
+	Detach(ctx context.Context, o Overlay) error
 	// Places says what each disk is on now.
 	Places(ctx context.Context, all []Overlay) ([]Place, error)
 }

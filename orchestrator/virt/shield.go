@@ -111,50 +111,14 @@ func (d device) node(target string) (shield.Node, error) {
 		return shield.Node{}, methods.Blockedf("disk %s has a checkpoint or a backup (a dirty bitmap)", target)
 	}
 	return shield.Node{
-		Target: target, Name: i.Node, Size: i.Image.Size,
+		Target: target, Name: i.Node, Driver: i.Driver, Size: i.Image.Size,
 		Options: shield.Options{Direct: i.Cache.Direct, NoFlush: i.Cache.NoFlush, DetectZeroes: i.DetectZeroes},
 	}, nil
 }
 
-// cacheOptions and those that follow are QEMU's BlockdevOptions.
-type cacheOptions struct {
-	Direct  bool `json:"direct"`
-	NoFlush bool `json:"no-flush"`
-}
-
-type fileNode struct {
-	Driver   string       `json:"driver"`
-	Node     string       `json:"node-name"`
-	Filename string       `json:"filename"`
-	Cache    cacheOptions `json:"cache"`
-	Discard  string       `json:"discard"`
-}
-
-type overlayNode struct {
-	Driver       string       `json:"driver"`
-	Node         string       `json:"node-name"`
-	File         fileNode     `json:"file"`
-	Backing      *string      `json:"backing"`
-	Cache        cacheOptions `json:"cache"`
-	Discard      string       `json:"discard"`
-	DetectZeroes string       `json:"detect-zeroes,omitempty"`
-}
-
-func nodeOf(o shield.Overlay) overlayNode {
-	cache := cacheOptions{Direct: o.Options.Direct, NoFlush: o.Options.NoFlush}
-	node := overlayNode{
-		Driver: "qcow2", Node: o.Node, Cache: cache, Discard: "ignore", DetectZeroes: o.Options.DetectZeroes,
-		File: fileNode{Driver: "file", Node: o.Node + "-f", Filename: o.File, Cache: cache, Discard: "unmap"},
-	}
-	if o.Options.Discard {
-		node.Discard = "unmap"
-	}
-	return node
-}
-
 // Add implements shield.Nodes.
 func (s shielded) Add(ctx context.Context, o shield.Overlay) error {
-	err := s.send(ctx, "blockdev-add", nodeOf(o))
+	err := s.send(ctx, "blockdev-add", overlayNode(o))
 	var refused *qmpError
 	if errors.As(err, &refused) {
 		return &methods.Blocked{What: "QEMU cannot use an overlay: " + refused.Desc, Hint: "may it open " + o.File + "? See AppArmor and SELinux in the README"}
