@@ -130,7 +130,7 @@ func (op *operation) overlays(ctx context.Context, p *Plan) ([]shield.Overlay, e
 			overlays = append(overlays, o)
 		}
 	}
-	return overlays, op.shieldFiles().CheckRoom(needed(overlays))
+	return overlays, op.shieldFolder().CheckRoom(needed(overlays))
 }
 
 // mayStay says that libvirt can be told of overlays on the nodes afterwards.
@@ -155,7 +155,7 @@ func (op *operation) overlay(ref methods.Ref, node shield.Node, defined *xmlspec
 		return shield.Overlay{}, err
 	}
 	o := shield.Overlay{
-		Disk: ref.Disk, File: filepath.Join(op.shieldFiles().Dir, object+".qcow2"), Size: node.Size,
+		Disk: ref.Disk, File: filepath.Join(op.shieldFolder().Dir, object+".qcow2"), Size: node.Size,
 		Node: object, Base: node.Name, Options: node.Options, Defined: next.XML,
 	}
 	o.Options.Discard = disk.Discard
@@ -174,9 +174,9 @@ func needed(overlays []shield.Overlay) int64 {
 	return shield.Needed(sizes)
 }
 
-// shieldFiles are the overlays of the domain.
-func (op *operation) shieldFiles() shield.Files {
-	return shield.Files{
+// shieldFolder has the overlays of the domain.
+func (op *operation) shieldFolder() shield.Folder {
+	return shield.Folder{
 		Dir: filepath.Join(op.StateDir, "shield", filepath.Base(op.desc.UUID)), Run: op.Run, Labels: op.desc.Labels,
 	}
 }

@@ -31,7 +31,7 @@ func (op *operation) shieldOf(overlays []shield.Overlay) *shield.Shield {
 	if len(overlays) == 0 {
 		return nil
 	}
-	return &shield.Shield{Domain: op.domain.Shielded(), Files: op.shieldFiles(), Overlays: overlays}
+	return &shield.Shield{Domain: op.domain.Shielded(), Files: op.shieldFolder(), Overlays: overlays}
 }
 
 // readyShield makes the overlays. Where QEMU cannot use them the guest is held instead, unless the shield was asked for.
@@ -74,7 +74,7 @@ func (c *creation) behind(ctx context.Context) error {
 	if c.shield == nil {
 		return nil
 	}
-	watched, stop := c.shield.Files.Watch(ctx, c.shield.needed)
+	watched, stop := c.shieldFolder().Watch(ctx, c.shield.needed)
 	defer stop()
 	err := c.together(watched, c.takes(c.at(behind)))
 	if err != nil && errors.Is(context.Cause(watched), shield.ErrNoRoom) {

@@ -21,16 +21,26 @@ import (
 
 const qemuImg = "qemu-img"
 
-// Files are the overlays of one domain, in a directory of their own that QEMU's user gets through to.
-type Files struct {
+// Files make and remove the files of overlays.
+type Files interface {
+	// Make makes the file of an overlay, which is empty, durably. A file of this name must not be there.
+	Make(ctx context.Context, o Overlay) error
+	// Commit brings an overlay's content into its disk, the domain being off. It fails where somebody has either open.
+	Commit(ctx context.Context, o Overlay) error
+	// Remove removes the file of an overlay that nothing uses any more, durably. One that is not there is no error.
+	Remove(o Overlay) error
+}
+
+// Folder has the overlays of one domain, in a directory of their own that QEMU's user gets through to.
+type Folder struct {
 	Dir string
 	Run command.Runner
 	// Labels are what libvirt's security drivers want of a file that the domain opens.
 	Labels []xmlspec.Label
 }
 
-// Make makes the file of an overlay, which is empty, durably. A file of this name must not be there.
-func (f Files) Make(ctx context.Context, o Overlay) error {
+// Make implements Files.
+func (f Folder) Make(ctx context.Context, o Overlay) error {
 	if err := f.check(o); err != nil {
 		return err
 	}
@@ -65,7 +75,7 @@ func baseName(ctx context.Context, d methods.Disk) (string, error) {
 }
 
 // check refuses an overlay that is not one of these.
-func (f Files) check(o Overlay) error {
+func (f Folder) check(o Overlay) error {
 	if filepath.Dir(o.File) != f.Dir || filepath.Ext(o.File) != suffix {
 		return methods.Blockedf("%q is not the overlay of a shield", o.File)
 	}
@@ -75,7 +85,7 @@ func (f Files) check(o Overlay) error {
 const suffix = ".qcow2"
 
 // label gives the file to the domain's QEMU, as libvirt gives it the disks.
-func (f Files) label(file *os.File) error {
+func (f Folder) label(file *os.File) error {
 	for _, l := range f.Labels {
 		var err error
 		switch l.Model {
@@ -105,8 +115,8 @@ func chown(file *os.File, label string) error {
 	return file.Chown(uid, gid)
 }
 
-// Remove removes the file of an overlay that nothing uses any more, durably. One that is not there is no error.
-func (f Files) Remove(o Overlay) error {
+// Remove implements Files.
+func (f Folder) Remove(o Overlay) error {
 	if err := f.check(o); err != nil {
 		return err
 	}
@@ -117,18 +127,9 @@ func (f Files) Remove(o Overlay) error {
 	return errors.Join(err, syncDir(f.Dir))
 }
 
-// Has says whether there is such a file.
-func (f Files) Has(o Overlay) (bool, error) {
-	_, err := os.Lstat(o.File)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	return err == nil, err
-}
-
-// Commit brings an overlay's content into its disk, the domain being off. QEMU's locks keep others out.
-func (f Files) Commit(ctx context.Context, o Overlay) error {
-	if err := f.check(o); err != nil {
+// Commit implements Files. QEMU's locks keep others out. A disk that stays has its overlay beside it.
+func (f Folder) Commit(ctx context.Context, o Overlay) error {
+	if err := f.check(o); err != nil && !o.Stays {
 		return err
 	}
 	name, err := image.Overlay(ctx, o.File, image.Image{Source: o.Disk.Source, Format: o.Disk.Format})

@@ -35,7 +35,7 @@ func Needed(sizes []int64) int64 {
 }
 
 // CheckRoom fails with methods.ErrBlocked where there is not enough.
-func (f Files) CheckRoom(needed int64) error {
+func (f Folder) CheckRoom(needed int64) error {
 	free, err := free(f.Dir)
 	if err != nil {
 		return err
@@ -47,7 +47,7 @@ func (f Files) CheckRoom(needed int64) error {
 }
 
 // Watch gives a context that ends with ErrNoRoom before the overlays have no room left. Call stop in the end.
-func (f Files) Watch(ctx context.Context, needed int64) (_ context.Context, stop func()) {
+func (f Folder) Watch(ctx context.Context, needed int64) (_ context.Context, stop func()) {
 	watched, cancel := context.WithCancelCause(ctx)
 	go func() {
 		tick := time.NewTicker(lookEvery)
