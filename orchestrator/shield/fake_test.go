@@ -18,8 +18,8 @@ type fakeDisk struct {
 	overlay    *uint64
 	file, node bool
 	place      shield.Place
-	// job is at work, and both sides are the same when copied is what the overlay has.
-	job bool
+	// job is at work; one that is completing ends by itself, at some time.
+	job, completing bool
 	// raised says that the definition names the overlay.
 	raised bool
 	stays  bool
@@ -72,6 +72,7 @@ func (m *machine) write() {
 	if !m.active || m.paused {
 		return
 	}
+	defer m.complete()
 	m.writes++
 	m.all = add(m.all, m.writes)
 	for _, d := range m.disks {
@@ -195,25 +196,35 @@ func (m *machine) Jobs(context.Context) (map[string]shield.Job, error) {
 
 func (m *machine) Pivot(_ context.Context, all []shield.Overlay) error {
 	for _, o := range all {
-		err := m.act("pivot", func() error {
+		err := m.act("complete", func() error {
 			d := m.of(o)
 			if !d.job || d.base != d.seen(d.place) {
 				panic("a pivot of sides that differ")
 			}
-			d.job, d.place = false, shield.OnBase
+			d.completing = true
 			return nil
 		})
 		if err != nil {
 			return err
 		}
 	}
-	return nil
+	return m.act("wait for the pivot", func() error { m.complete(); return nil })
+}
+
+// complete is QEMU's: the jobs that were told to end do.
+func (m *machine) complete() {
+	for _, d := range m.disks {
+		if d.job && d.completing {
+			d.base, d.place = d.seen(d.place), shield.OnBase
+			d.job, d.completing = false, false
+		}
+	}
 }
 
 func (m *machine) Cancel(context.Context, []shield.Overlay) error {
 	return m.act("cancel", func() error {
 		for _, d := range m.disks {
-			d.job = false
+			d.job, d.completing = false, false
 		}
 		return nil
 	})
@@ -295,7 +306,7 @@ func (m *machine) revive() { m.left, m.half = 1<<30, false }
 func (m *machine) powerLoss() {
 	m.active, m.paused = false, false
 	for _, d := range m.disks {
-		d.job, d.node, d.place = false, false, shield.OnBase
+		d.job, d.completing, d.node, d.place = false, false, false, shield.OnBase
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"testing/synctest"
 
 	"github.com/domsnap/domsnap/methods"
 	"github.com/domsnap/domsnap/orchestrator/shield"
@@ -137,6 +138,10 @@ func (s *scene) guardian() {
 // TestNothingIsLostWhereverItDies: killed at every act, before and after it, with every fate of the domain, and recovered
 // by somebody who is killed too.
 func TestNothingIsLostWhereverItDies(t *testing.T) {
+	synctest.Test(t, nothingIsLost)
+}
+
+func nothingIsLost(t *testing.T) {
 	whole := newScene(t, 1<<30, false)
 	if err := whole.run(true); err != nil {
 		t.Fatal(err)
