@@ -132,6 +132,8 @@ func (s *scene) guardian() {
 		}
 		s.paused = false
 	}
+	// What was on its way comes after the first.
+	s.write()
 	s.write()
 }
 
