@@ -264,7 +264,7 @@ func (c *creation) record() xmlspec.LineageSnapshot {
 	if until := c.opts.Lease.Until; !until.IsZero() {
 		s.Until = until.Unix()
 	}
-	if c.report.Held {
+	if c.report.Held || c.shieldedFor > 0 {
 		s.HeldBy = *c.plan.Hold.HeldBy
 	}
 	for _, skipped := range c.plan.Skipped {

@@ -28,14 +28,15 @@ func (c *creation) still(ctx context.Context) error {
 
 // hold opens the window around the takes.
 func (c *creation) hold(ctx context.Context) (err error) {
-	alsoPause := c.mustPause(ctx)
+	oneInstant := c.oneInstant()
+	alsoPause := !oneInstant && (c.shield == nil && c.readsDisk() || c.uncovered(ctx))
 	guardian, err := c.Guardian(ctx, c.identity(), c.lockFile)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, guardian.Dismiss()) }()
 	options := quiesce.Options{
-		Policy: c.opts.Quiesce, NoPause: c.opts.NoPause, AlsoPause: alsoPause,
+		Policy: c.opts.Quiesce, NoPause: c.opts.NoPause, AlsoPause: alsoPause, OneInstant: oneInstant,
 		FreezeTimeout: c.opts.FreezeTimeout, Guardian: guardian,
 	}
 	defer c.runner.hush()()
@@ -62,13 +63,9 @@ func (c *creation) judge(err error, taken bool) error {
 	}
 }
 
-// mustPause says that the guest has to be paused although its file systems are frozen. Behind a shield all disks are of
-// one instant without that, but for those that have none.
-func (c *creation) mustPause(ctx context.Context) bool {
-	if c.shield != nil && !slices.ContainsFunc(c.acts, c.at(inside)) {
-		return false
-	}
-	return c.shield == nil && c.readsDisk() || c.uncovered(ctx)
+// oneInstant says that the shield puts all disks onto overlays: nothing else has to be still for them to agree.
+func (c *creation) oneInstant() bool {
+	return c.shield != nil && !slices.ContainsFunc(c.acts, c.at(inside))
 }
 
 // readsDisk says that a disk has to be wholly still for long, and not just the file systems on it.

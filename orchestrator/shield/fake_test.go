@@ -249,11 +249,17 @@ func (m *machine) Define(_ context.Context, element string) error {
 	})
 }
 
-func (m *machine) DefinedOn(_ context.Context, o shield.Overlay) (defined bool, err error) {
-	return defined, m.act("defined on", func() error {
-		defined = m.of(o).raised
+func (m *machine) DefinedOn(_ context.Context, all []shield.Overlay) ([]shield.Overlay, error) {
+	var on []shield.Overlay
+	err := m.act("defined on", func() error {
+		for _, o := range all {
+			if m.of(o).raised {
+				on = append(on, o)
+			}
+		}
 		return nil
 	})
+	return on, err
 }
 
 // folder is where the files are; its Commit is that of a domain that is off.

@@ -102,12 +102,13 @@ func on(where Place, places []Place, overlays []Overlay) []Overlay {
 // lowerOff commits what the definition names. An overlay that it does not name is one that was not raised, or has been
 // committed.
 func (s *Shield) lowerOff(ctx context.Context, going []Overlay) error {
-	for _, o := range going {
-		on, err := s.Domain.DefinedOn(ctx, o)
-		if err == nil && on {
-			err = s.Files.Commit(ctx, o)
-		}
-		if err == nil && on {
+	defined, err := s.Domain.DefinedOn(ctx, going)
+	if err != nil {
+		return err
+	}
+	for _, o := range defined {
+		err := s.Files.Commit(ctx, o)
+		if err == nil {
 			err = s.Domain.Define(ctx, o.Defined)
 		}
 		if err != nil {
@@ -188,18 +189,17 @@ func (s *Shield) Align(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	defined, err := s.Domain.DefinedOn(ctx, on(OnBase, places, s.Overlays))
+	if err != nil {
+		return err
+	}
 	var back []Overlay
-	for _, o := range on(OnBase, places, s.Overlays) {
-		defined, err := s.Domain.DefinedOn(ctx, o)
-		switch {
-		case err != nil:
-			return err
-		case defined && o.Stays:
+	for _, o := range defined {
+		if o.Stays {
 			back = append(back, o)
-		case defined:
-			err = s.Domain.Define(ctx, o.Defined)
+			continue
 		}
-		if err != nil {
+		if err := s.Domain.Define(ctx, o.Defined); err != nil {
 			return fmt.Errorf("define disk %s: %w", o.Disk.Target, err)
 		}
 	}

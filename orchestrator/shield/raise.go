@@ -63,12 +63,12 @@ func (s *Shield) forget(ctx context.Context, overlays []Overlay, active bool) er
 
 // defineBases points the definition at the disks themselves, where it names their overlays.
 func (s *Shield) defineBases(ctx context.Context, overlays []Overlay) error {
-	for _, o := range overlays {
-		on, err := s.Domain.DefinedOn(ctx, o)
-		if err == nil && on {
-			err = s.Domain.Define(ctx, o.Defined)
-		}
-		if err != nil {
+	defined, err := s.Domain.DefinedOn(ctx, overlays)
+	if err != nil {
+		return err
+	}
+	for _, o := range defined {
+		if err := s.Domain.Define(ctx, o.Defined); err != nil {
 			return fmt.Errorf("define disk %s: %w", o.Disk.Target, err)
 		}
 	}

@@ -107,8 +107,8 @@ type Commits interface {
 type Definition interface {
 	// Define replaces a disk, durably.
 	Define(ctx context.Context, element string) error
-	// DefinedOn says whether the overlay's file is a disk's source there.
-	DefinedOn(ctx context.Context, o Overlay) (bool, error)
+	// DefinedOn are those of the overlays that it names as the sources of their disks.
+	DefinedOn(ctx context.Context, all []Overlay) ([]Overlay, error)
 }
 
 // Domain is the domain whose disks are shielded.

@@ -200,11 +200,18 @@ func (s shielded) Define(ctx context.Context, element string) error {
 }
 
 // DefinedOn implements shield.Definition.
-func (s shielded) DefinedOn(ctx context.Context, o shield.Overlay) (bool, error) {
-	return ask(ctx, s.domain, func(d *Domain) (bool, error) {
-		disk, err := d.disk(o.Disk.Target, libvirt.DOMAIN_XML_INACTIVE)
-		return disk.Source.File == o.File, err
-	})
+func (s shielded) DefinedOn(ctx context.Context, all []shield.Overlay) ([]shield.Overlay, error) {
+	definition, err := s.domain.Definition(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var on []shield.Overlay
+	for _, o := range all {
+		if disk, ok := definition.Disk(o.Disk.Target); ok && disk.Source.File == o.File {
+			on = append(on, o)
+		}
+	}
+	return on, nil
 }
 
 // send has QEMU do something whose answer says nothing.
