@@ -28,6 +28,8 @@ type CreateOptions struct {
 	FreezeTimeout     time.Duration
 	// Way is how the disks are kept still.
 	Way Way
+	// ShieldTimeout is how long the takes behind a shield may last; 0 for DefaultShieldTimeout.
+	ShieldTimeout time.Duration
 	// Lease is how long the snapshot stays; the zero value is for ever.
 	Lease lease.Lease
 }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/domsnap/domsnap/methods"
 	"github.com/domsnap/domsnap/orchestrator/shield"
@@ -23,6 +24,10 @@ const (
 	// Shield: it is held for one transaction, which puts the disks onto overlays until they are taken.
 	Shield Way = "shield"
 )
+
+// DefaultShieldTimeout is how long the takes behind a shield may last. The guest goes on meanwhile, and what it writes
+// needs room, and is written twice.
+const DefaultShieldTimeout = time.Hour
 
 // planShield plans overlays for the disks whose takes would hold the guest, and for those that the takes put onto overlays
 // anyway. Where the plan decides, what stands in the way is said in it; where the shield was asked for, that is an error.

@@ -74,11 +74,18 @@ func (c *creation) behind(ctx context.Context) error {
 	if c.shield == nil {
 		return nil
 	}
+	limit := c.opts.ShieldTimeout
+	if limit == 0 {
+		limit = DefaultShieldTimeout
+	}
+	over := fmt.Errorf("the limit of %s behind the shield is over: %w", limit, context.DeadlineExceeded)
+	ctx, end := context.WithTimeoutCause(ctx, limit, over)
+	defer end()
 	watched, stop := c.shieldFolder().Watch(ctx, c.shield.needed)
 	defer stop()
 	err := c.together(watched, c.takes(c.at(behind)))
-	if err != nil && errors.Is(context.Cause(watched), shield.ErrNoRoom) {
-		err = errors.Join(context.Cause(watched), err)
+	if cause := context.Cause(watched); err != nil && cause != nil {
+		err = errors.Join(cause, err)
 	}
 	return err
 }

@@ -38,6 +38,7 @@ func createFlags() []cli.Flag {
 		&cli.DurationFlag{Name: "freeze-timeout", Usage: "give the freeze this long", Value: quiesce.FreezeTimeout},
 		&cli.BoolFlag{Name: "hold", Usage: "hold the guest until every disk is taken"},
 		&cli.BoolFlag{Name: "shield", Usage: "hold it for one transaction, which puts the disks onto overlays until they are taken"},
+		&cli.DurationFlag{Name: "shield-timeout", Usage: "give up what takes longer behind the shield", Value: orchestrator.DefaultShieldTimeout},
 		&cli.BoolFlag{Name: "temporary", Usage: "delete it by itself when the process that called domsnap ends"},
 		&cli.DurationFlag{Name: "lease", Usage: "with --temporary: delete it after `TIME` instead"},
 		&cli.BoolFlag{Name: "dry-run", Usage: "print the plan and change nothing"},
@@ -117,6 +118,9 @@ func createPlanAnswer(p *orchestrator.Plan) answer {
 func commonOptions(c *cli.Context, opts *orchestrator.CreateOptions) error {
 	opts.Domain = c.Args().First()
 	opts.NoPause, opts.FreezeTimeout = c.Bool("no-pause"), c.Duration("freeze-timeout")
+	if opts.ShieldTimeout = c.Duration("shield-timeout"); opts.ShieldTimeout < time.Second {
+		return usage("--shield-timeout is at least 1s, not %s", opts.ShieldTimeout)
+	}
 	var err error
 	if opts.Way, err = readWay(c); err != nil {
 		return err
