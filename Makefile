@@ -3,6 +3,7 @@
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 PREFIX  ?= /usr/local
 HOOKS   ?= /etc/libvirt/hooks
+APPARMOR ?= /etc/apparmor.d
 CACHE   ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/domsnap-tools
 
 GO      ?= go
@@ -22,7 +23,7 @@ SUITEDIR := $(CURDIR)/build/suite
 BUILD_PACKAGES := gcc libc6-dev pkg-config git libvirt-dev librbd-dev librados-dev libxml2-utils qemu-utils shellcheck
 
 # Each is measured in a lab of its own: what a figure has written stays in the lab's memory.
-FIGURES := held rbd rollback $(addprefix revert-,qcow2 internal thick thin btrfs xfs rbd)
+FIGURES := held held-busy shield-disks shield-slow rbd rollback $(addprefix revert-,qcow2 internal thick thin btrfs xfs rbd)
 
 .DEFAULT_GOAL := help
 .PHONY: help deps build build-trixie lab lint unit fuzz fuzz-short lab-tests torture suite-table method-test test demo bench fmt install clean
@@ -101,11 +102,12 @@ bench: lab build ## print the figures: guest held, revert, start-up
 fmt: $(LINT) ## format the code
 	$(LINT) fmt
 
-install: build ## install into PREFIX (/usr/local), and the hook into libvirt's
+install: build ## install into PREFIX (/usr/local), the hook into libvirt's, the rule into AppArmor's
 	install -D build/bin/domsnap $(DESTDIR)$(PREFIX)/bin/domsnap
 	install -D build/libexec/domsnap/domsnap $(DESTDIR)$(PREFIX)/libexec/domsnap/domsnap
 	install -D integration/hooks/qemu $(DESTDIR)$(HOOKS)/qemu.d/domsnap
 	sed -i 's|/usr/local/bin|$(PREFIX)/bin|' $(DESTDIR)$(HOOKS)/qemu.d/domsnap
+	install -D -m 0644 integration/apparmor/domsnap $(DESTDIR)$(APPARMOR)/abstractions/libvirt-qemu.d/domsnap
 
 clean: ## remove what was built here
 	rm -rf build
