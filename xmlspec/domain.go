@@ -41,7 +41,7 @@ type Disk struct {
 	Encrypted, CopyOnRead bool
 	// Discard: the guest's discards reach the storage. Tuned: QEMU's caches of the image's tables are set.
 	Discard, Tuned bool
-	Source                         DiskSource
+	Source         DiskSource
 	// Chain are the files below the source, nearest first, as far as the XML lists them.
 	Chain []string
 	// XML is the element as libvirt would print it.

@@ -59,8 +59,8 @@ type LineageSnapshot struct {
 	// ShieldedMS is how long overlays took what the guest wrote, CommitMS how long of that they were committed.
 	ShieldedMS int64 `xml:"shielded,attr,omitempty"`
 	CommitMS   int64 `xml:"commit,attr,omitempty"`
-	Frozen      int    `xml:"-"`
-	Thawed      int    `xml:"-"`
+	Frozen     int   `xml:"-"`
+	Thawed     int   `xml:"-"`
 	// Machine names what is kept on the host besides the disks and the definition: nvram, tpm.
 	Machine string `xml:"-"`
 	// Skipped says which disks were left out, and why.

@@ -60,11 +60,12 @@ func (d *Domain) checkJobs() error {
 
 // device is what is read of one of query-block's.
 type device struct {
-	QDev     string `json:"qdev"`
+	QDev string `json:"qdev"`
+	// source is the file that libvirt believes the disk to be on.
+	source   string
 	Inserted struct {
 		Node         string `json:"node-name"`
 		Driver       string `json:"drv"`
-		File         string `json:"file"`
 		DetectZeroes string `json:"detect_zeroes"`
 		Cache        struct {
 			Direct  bool `json:"direct"`
@@ -97,7 +98,9 @@ func (d *Domain) targetDevices(targets []string) ([]device, error) {
 		if at < 0 {
 			return nil, fmt.Errorf("find disk %s (%s) in QEMU: it has no such block device", target, alias)
 		}
+		disk, _ := parsed.Disk(target)
 		found[i] = all[at]
+		found[i].source = disk.Source.File
 	}
 	return found, nil
 }
@@ -126,18 +129,36 @@ func (s shielded) Add(ctx context.Context, o shield.Overlay) error {
 	return err
 }
 
-// Remove implements shield.Nodes.
-func (s shielded) Remove(ctx context.Context, o shield.Overlay) error {
-	type name struct {
-		Node string `json:"node-name"`
-	}
-	nodes, err := ask(ctx, s.domain, func(d *Domain) ([]name, error) {
-		var all []name
+// namedNode is what is read of one of query-named-block-nodes'.
+type namedNode struct {
+	Node string `json:"node-name"`
+	File string `json:"file"`
+}
+
+func (s shielded) nodes(ctx context.Context) ([]namedNode, error) {
+	return ask(ctx, s.domain, func(d *Domain) ([]namedNode, error) {
+		var all []namedNode
 		err := execute(monitor{d.dom}, "query-named-block-nodes", map[string]any{"flat": true}, &all)
 		return all, err
 	})
-	if err != nil || !slices.Contains(nodes, name{o.Node}) {
+}
+
+// Remove implements shield.Nodes. Who removes the file afterwards must not take it from a node of another name.
+func (s shielded) Remove(ctx context.Context, o shield.Overlay) error {
+	nodes, err := s.nodes(ctx)
+	if err != nil {
 		return err
+	}
+	own := func(n namedNode) bool { return n.Node == o.Node }
+	others := slices.DeleteFunc(slices.Clone(nodes), func(n namedNode) bool { return n.Node == o.Node || n.Node == fileOf(o) })
+	if slices.ContainsFunc(others, func(n namedNode) bool { return n.File == o.File }) {
+		return methods.Blockedf("QEMU has %s open for another use", o.File)
+	}
+	if !slices.ContainsFunc(nodes, own) {
+		return nil
+	}
+	type name struct {
+		Node string `json:"node-name"`
 	}
 	return s.send(ctx, "blockdev-del", name{o.Node})
 }
@@ -180,12 +201,12 @@ func (s shielded) Places(ctx context.Context, all []shield.Overlay) ([]shield.Pl
 	})
 }
 
-// place: where QEMU has the file open by another node's name, libvirt has started it so.
+// place: where the disk is on the overlay by another node's name, libvirt has started it so.
 func (d device) place(o shield.Overlay) shield.Place {
 	switch {
 	case d.Inserted.Node == o.Node || d.Inserted.Node == filterOf(o):
 		return shield.OnOverlay
-	case d.Inserted.File == o.File:
+	case d.source == o.File:
 		return shield.OnKnown
 	default:
 		return shield.OnBase

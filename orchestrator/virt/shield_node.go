@@ -44,10 +44,13 @@ func nodeOf(name string, file any, options shield.Options) qcow2Node {
 	return node
 }
 
+// fileOf is the node of the overlay's file itself.
+func fileOf(o shield.Overlay) string { return o.Node + "-f" }
+
 // overlayNode is an overlay without what is below it: that comes with the switch to it.
 func overlayNode(o shield.Overlay) qcow2Node {
 	cache := cacheOptions{Direct: o.Options.Direct, NoFlush: o.Options.NoFlush}
-	file := fileNode{Driver: "file", Node: o.Node + "-f", Filename: o.File, Cache: cache, Discard: "unmap"}
+	file := fileNode{Driver: "file", Node: fileOf(o), Filename: o.File, Cache: cache, Discard: "unmap"}
 	return nodeOf(o.Node, file, o.Options)
 }
 
