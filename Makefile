@@ -5,6 +5,7 @@ PREFIX  ?= /usr/local
 HOOKS   ?= /etc/libvirt/hooks
 UNITS   ?= $(PREFIX)/lib/systemd/system
 ZSHDIR  ?= $(PREFIX)/share/zsh/site-functions
+APPARMOR ?= /etc/apparmor.d
 CACHE   ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/domsnap-tools
 
 GO      ?= go
@@ -30,7 +31,7 @@ BUILD_PACKAGES := gcc libc6-dev pkg-config git libvirt-dev librbd-dev librados-d
 PACKAGING_PACKAGES := debhelper fakeroot rpm lintian man-db mandoc bash-completion zsh fish
 
 # Each is measured in a lab of its own: what a figure has written stays in the lab's memory.
-FIGURES := held rbd rollback $(addprefix revert-,qcow2 internal thick thin btrfs xfs rbd)
+FIGURES := held held-busy shield-disks shield-slow rbd rollback $(addprefix revert-,qcow2 internal thick thin btrfs xfs rbd)
 
 .DEFAULT_GOAL := help
 .PHONY: help deps deps-packaging build build-trixie man notice deb rpm packages-test lab lint unit fuzz fuzz-short lab-tests torture suite-table method-test test demo demo-svg bench fmt install clean
@@ -138,7 +139,7 @@ bench: lab build ## print the figures: guest held, revert, start-up
 fmt: $(LINT) ## format the code
 	$(LINT) fmt
 
-install: build man ## install into PREFIX (/usr/local), and the hook into libvirt's
+install: build man ## install into PREFIX (/usr/local), the hook into libvirt's, the rule into AppArmor's
 	install -D build/bin/domsnap $(DESTDIR)$(PREFIX)/bin/domsnap
 	install -D build/libexec/domsnap/domsnap $(DESTDIR)$(PREFIX)/libexec/domsnap/domsnap
 	install -D integration/hooks/qemu $(DESTDIR)$(HOOKS)/qemu.d/domsnap
@@ -152,6 +153,7 @@ install: build man ## install into PREFIX (/usr/local), and the hook into libvir
 	install -D -m 644 -t $(DESTDIR)$(ZSHDIR) integration/completions/_domsnap
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d integration/completions/domsnap.fish
 	for page in $(MAN); do install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man$${page##*.} build/man/$$page || exit; done
+	install -D -m 0644 integration/apparmor/domsnap $(DESTDIR)$(APPARMOR)/abstractions/libvirt-qemu.d/domsnap
 
 clean: ## remove what was built here
 	rm -rf build

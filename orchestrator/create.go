@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/domsnap/domsnap/methods"
 	"github.com/domsnap/domsnap/orchestrator/journal"
@@ -43,6 +44,12 @@ type creation struct {
 	machine *machine.Keeping
 	// unkept says what besides the disks is not in it.
 	unkept []string
+	// shield is what keeps the disks still while the guest goes on; nil for nothing.
+	shield *shielding
+	// shieldedFor is how long the guest wrote to overlays, commitFor how long of that they were committed.
+	shieldedFor, commitFor time.Duration
+	// notes say, for people, why it was not done as planned.
+	notes []string
 }
 
 func (c *creation) run(ctx context.Context) (*Snapshot, error) {
@@ -65,7 +72,7 @@ func (c *creation) run(ctx context.Context) (*Snapshot, error) {
 func (c *creation) intent() journal.Intent {
 	return journal.Intent{
 		Verb: journal.Create, Domain: c.desc.Name, UUID: c.desc.UUID, Started: c.Now(),
-		Snapshot: c.plan.ID, Name: c.plan.Name, Refs: c.plan.refs(), State: string(c.desc.State),
+		Snapshot: c.plan.ID, Name: c.plan.Name, Refs: c.plan.refs(), State: string(c.desc.State), Shield: c.plan.overlays,
 	}
 }
 
@@ -74,7 +81,7 @@ func (c *creation) fail(ctx context.Context, cause error) error {
 	if errors.Is(cause, quiesce.ErrNotReleased) {
 		return cause
 	}
-	if err := c.undo(ctx); err != nil {
+	if err := errors.Join(c.lower(ctx, nil), c.undo(ctx)); err != nil {
 		return c.unfinished(errors.Join(cause, err))
 	}
 	if err := c.endJournal(ctx); err != nil {
@@ -87,7 +94,11 @@ func (c *creation) fail(ctx context.Context, cause error) error {
 }
 
 func (c *creation) make(ctx context.Context) error {
-	if err := c.takeStill(ctx); err != nil {
+	err := c.takeStill(ctx)
+	if err == nil {
+		err = c.lower(ctx, c.handOver)
+	}
+	if err != nil {
 		c.abandon(ctx)
 		return err
 	}
@@ -107,7 +118,13 @@ func (c *creation) takeStill(ctx context.Context) error {
 	if err := c.stateKept(ctx); err != nil {
 		return err
 	}
-	return c.still(ctx)
+	if err := c.readyShield(ctx); err != nil {
+		return err
+	}
+	if err := c.still(ctx); err != nil {
+		return err
+	}
+	return c.behind(ctx)
 }
 
 // commitFailed undoes the snapshot only when the lineage is certain not to have it.
@@ -188,20 +205,22 @@ func (c *creation) abandon(ctx context.Context) {
 // takeAll is what happens while the guest is held: the acts that can be dropped again side by side, then one by one
 // those that move a disk and those after which libvirt does nothing else.
 func (c *creation) takeAll(ctx context.Context) error {
-	var last []step
-	first := c.renewMachine()
-	for _, a := range c.acts {
-		s := step{name: "take " + a.label(), lock: a.refs[0].Lock, do: a.take}
-		if a.place() > 0 {
-			last = append(last, s)
-		} else {
-			first = append(first, s)
-		}
-	}
+	first := slices.Concat(c.renewMachine(), c.takes(func(a *act) bool { return a.place() == 0 }))
 	if err := c.together(ctx, first); err != nil {
 		return err
 	}
-	return c.runner.run(ctx, last...)
+	return c.runner.run(ctx, c.takes(func(a *act) bool { return a.place() > 0 })...)
+}
+
+// takes are the takes of the acts that are chosen, in their order.
+func (c *creation) takes(chosen func(*act) bool) []step {
+	var steps []step
+	for _, a := range c.acts {
+		if chosen(a) {
+			steps = append(steps, step{name: "take " + a.label(), lock: a.refs[0].Lock, do: a.take})
+		}
+	}
+	return steps
 }
 
 // verify asks every storage for what was just made.
@@ -239,18 +258,19 @@ func (c *creation) record() xmlspec.LineageSnapshot {
 		ID: c.plan.ID, Name: c.plan.Name, Parent: c.lineage.Current, Created: c.Now().Unix(),
 		Description: c.plan.Description, Level: string(c.report.Level),
 		FrozenMS: c.report.FrozenFor.Milliseconds(), PausedMS: c.report.PausedFor.Milliseconds(),
+		ShieldedMS: c.shieldedFor.Milliseconds(), CommitMS: c.commitFor.Milliseconds(),
 		Frozen: c.report.Frozen, Thawed: c.report.Thawed, Machine: strings.Join(c.machine.Names(), " "), Holder: string(c.opts.Lease.Holder),
 	}
 	if until := c.opts.Lease.Until; !until.IsZero() {
 		s.Until = until.Unix()
 	}
-	if c.report.Held {
+	if c.report.Held || c.shieldedFor > 0 {
 		s.HeldBy = *c.plan.Hold.HeldBy
 	}
 	for _, skipped := range c.plan.Skipped {
 		s.Skipped = append(s.Skipped, skipped.Target+": "+skipped.Why)
 	}
-	s.Skipped = slices.Concat(s.Skipped, c.unkept, c.report.Notes)
+	s.Skipped = slices.Concat(s.Skipped, c.unkept, c.notes, c.report.Notes)
 	for _, ref := range c.plan.refs() {
 		s.Disks = append(s.Disks, toRecord(ref))
 	}

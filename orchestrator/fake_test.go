@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/domsnap/domsnap/orchestrator"
+	"github.com/domsnap/domsnap/orchestrator/shield"
 	"github.com/domsnap/domsnap/quiesce/quiescetest"
 	"github.com/domsnap/domsnap/xmlspec"
 )
@@ -59,6 +60,7 @@ type fakeDomain struct {
 	// hook is asked before a start, as libvirt does.
 	hook     func() error
 	offFails error
+	shield   shield.Domain
 }
 
 // otherMetadata is what somebody else has put into the domain's metadata.
@@ -129,6 +131,9 @@ func (d *fakeDomain) Definition(context.Context) (*xmlspec.Domain, error) {
 	other := fakeDomain{name: d.name, uuid: d.uuid, disks: d.defined}
 	return xmlspec.ParseDomain(other.xml())
 }
+
+// Shielded implements orchestrator.Domain.
+func (d *fakeDomain) Shielded() shield.Domain { return d.shield }
 
 func (d *fakeDomain) state() orchestrator.State {
 	if !d.on {

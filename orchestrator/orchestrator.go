@@ -12,11 +12,13 @@ import (
 	"time"
 
 	"github.com/domsnap/domsnap/methods"
+	"github.com/domsnap/domsnap/methods/command"
 	"github.com/domsnap/domsnap/methods/image"
 	"github.com/domsnap/domsnap/orchestrator/hold"
 	"github.com/domsnap/domsnap/orchestrator/journal"
 	"github.com/domsnap/domsnap/orchestrator/machine"
 	"github.com/domsnap/domsnap/orchestrator/shelf"
+	"github.com/domsnap/domsnap/orchestrator/shield"
 	"github.com/domsnap/domsnap/quiesce"
 	"github.com/domsnap/domsnap/xmlspec"
 )
@@ -43,6 +45,8 @@ type Domain interface {
 	Definition(ctx context.Context) (*xmlspec.Domain, error)
 	// SetSource points a disk of the persistent definition at another file, which has to be there.
 	SetSource(ctx context.Context, target, file, format string) error
+	// Shielded is the domain as a shield sees it.
+	Shielded() shield.Domain
 	// CoveredDisks asks the agent on how many disks file systems are mounted.
 	CoveredDisks(ctx context.Context) (int, error)
 }
@@ -114,6 +118,8 @@ type Config struct {
 	Guardian func(ctx context.Context, domain methods.Domain, lock *os.File) (GuardianProcess, error)
 	// Serve has others read an image until ctx ends or they have gone; nil for QEMU's own server.
 	Serve func(ctx context.Context, e image.Export) error
+	// Run runs qemu-img for shields; nil for none, and so no shields.
+	Run command.Runner
 	// Watch is told of every step; may be nil.
 	Watch func(Event)
 	// Now is the clock; nil for the real one.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/domsnap/domsnap/methods"
 	"github.com/domsnap/domsnap/orchestrator/lease"
+	"github.com/domsnap/domsnap/orchestrator/shield"
 	"github.com/domsnap/domsnap/quiesce"
 	"github.com/domsnap/domsnap/xmlspec"
 )
@@ -25,6 +26,10 @@ type CreateOptions struct {
 	Quiesce           quiesce.Policy
 	NoPause           bool
 	FreezeTimeout     time.Duration
+	// Way is how the disks are kept still.
+	Way Way
+	// ShieldTimeout is how long the takes behind a shield may last; 0 for DefaultShieldTimeout.
+	ShieldTimeout time.Duration
 	// Lease is how long the snapshot stays; the zero value is for ever.
 	Lease lease.Lease
 }
@@ -40,6 +45,8 @@ type Plan struct {
 	Skipped     []Skipped     `json:"skipped"`
 	Hold        PlannedHold   `json:"hold"`
 	Steps       []PlannedStep `json:"steps"`
+
+	overlays []shield.Overlay
 }
 
 // PlannedDisk is one disk of a plan.
@@ -58,7 +65,7 @@ type PlannedDisk struct {
 
 // PlannedHold is how the disks are kept still.
 type PlannedHold struct {
-	// HeldBy is hold, or null for a guest that does not run.
+	// HeldBy is hold or shield, or null for a guest that does not run.
 	HeldBy *string `json:"held_by"`
 	Why    string  `json:"why"`
 }
@@ -103,6 +110,9 @@ func (op *operation) planCreate(ctx context.Context, opts CreateOptions) (*Plan,
 		return nil, err
 	}
 	p.Hold = op.planHold(opts)
+	if err := op.planShield(ctx, p, opts.Way); err != nil {
+		return nil, err
+	}
 	p.Steps = p.steps()
 	return p, nil
 }
@@ -157,7 +167,7 @@ func (op *operation) planDisk(ctx context.Context, p *Plan, c choice) error {
 }
 
 func (op *operation) planHold(opts CreateOptions) PlannedHold {
-	hold := "hold"
+	hold := string(Hold)
 	switch {
 	case op.desc.State == Shutoff:
 		return PlannedHold{Why: "the domain is off"}
@@ -188,16 +198,36 @@ func (p *Plan) steps() []PlannedStep {
 	for _, a := range acts {
 		steps = append(steps, PlannedStep{Step: "prepare " + a.label()})
 	}
-	if p.Hold.HeldBy != nil {
-		steps = append(steps, PlannedStep{Step: "start the guardian"}, PlannedStep{Step: "hold the guest: " + p.Hold.Why, Window: true})
-	}
-	for _, a := range acts {
-		steps = append(steps, PlannedStep{Step: "take " + a.label(), Window: p.Hold.HeldBy != nil})
-	}
-	if p.Hold.HeldBy != nil {
-		steps = append(steps, PlannedStep{Step: "let the guest go", Window: true})
+	if p.Hold.HeldBy == nil {
+		steps = append(steps, takeSteps(acts, false)...)
+	} else {
+		steps = append(steps, p.heldSteps(acts)...)
 	}
 	return append(steps, PlannedStep{Step: "write the lineage"}, PlannedStep{Step: "end the journal"})
+}
+
+// heldSteps are those of a guest that runs.
+func (p *Plan) heldSteps(acts []*act) []PlannedStep {
+	hold := []PlannedStep{{Step: "start the guardian"}, {Step: "hold the guest: " + p.Hold.Why, Window: true}}
+	release := PlannedStep{Step: "let the guest go", Window: true}
+	if len(p.overlays) == 0 {
+		return append(slices.Concat(hold, takeSteps(acts, true)), release)
+	}
+	var turns [atTheEnd + 1][]*act
+	for _, a := range acts {
+		turns[p.turnOf(a)] = append(turns[p.turnOf(a)], a)
+	}
+	raise := []PlannedStep{{Step: "put the disks onto the overlays of the shield", Window: true}}
+	return slices.Concat([]PlannedStep{{Step: "make the overlays of the shield"}}, hold, raise, takeSteps(turns[inside], true),
+		[]PlannedStep{release}, takeSteps(turns[behind], false), []PlannedStep{{Step: "commit the overlays of the shield"}}, takeSteps(turns[atTheEnd], false))
+}
+
+func takeSteps(acts []*act, window bool) []PlannedStep {
+	steps := make([]PlannedStep, len(acts))
+	for i, a := range acts {
+		steps[i] = PlannedStep{Step: "take " + a.label(), Window: window}
+	}
+	return steps
 }
 
 // newID is a fresh snapshot id: ten letters and digits, a letter first.

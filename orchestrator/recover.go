@@ -143,6 +143,9 @@ func (op *operation) undoCreate(ctx context.Context, i *journal.Intent) ([]strin
 	if op.byID(i.Snapshot) != nil {
 		return []string{"the snapshot was complete"}, nil
 	}
+	if err := op.lowerLeft(ctx, i); err != nil {
+		return nil, err
+	}
 	var did []string
 	for _, ref := range i.Refs {
 		ref.Disk.Domain = op.identity()
@@ -163,6 +166,9 @@ func (op *operation) undoCreate(ctx context.Context, i *journal.Intent) ([]strin
 func (op *operation) letGo(ctx context.Context, i *journal.Intent) error {
 	if !op.desc.Active() {
 		return nil
+	}
+	if err := op.alignShield(ctx, i); err != nil {
+		return err
 	}
 	return quiesce.LetGo(ctx, op.domain, State(i.State) == Running && op.desc.State == Paused)
 }

@@ -71,6 +71,9 @@ func (op *operation) planUndoCreate(i *journal.Intent) []string {
 	if op.byID(i.Snapshot) != nil {
 		return steps
 	}
+	if len(i.Shield) > 0 {
+		steps = append(steps, "take away what is left of the shield")
+	}
 	return append(steps, each(i.Refs, "remove %s by %s: %s")...)
 }
 

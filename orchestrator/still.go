@@ -28,20 +28,21 @@ func (c *creation) still(ctx context.Context) error {
 
 // hold opens the window around the takes.
 func (c *creation) hold(ctx context.Context) (err error) {
-	alsoPause := c.readsDisk() || c.uncovered(ctx)
+	oneInstant := c.oneInstant()
+	alsoPause := !oneInstant && (c.shield == nil && c.readsDisk() || c.uncovered(ctx))
 	guardian, err := c.Guardian(ctx, c.identity(), c.lockFile)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, guardian.Dismiss()) }()
 	options := quiesce.Options{
-		Policy: c.opts.Quiesce, NoPause: c.opts.NoPause, AlsoPause: alsoPause,
+		Policy: c.opts.Quiesce, NoPause: c.opts.NoPause, AlsoPause: alsoPause, OneInstant: oneInstant,
 		FreezeTimeout: c.opts.FreezeTimeout, Guardian: guardian,
 	}
 	defer c.runner.hush()()
 	taken := false
 	c.report, err = quiesce.Within(ctx, c.domain, options, func(ctx context.Context) error {
-		err := c.takeAll(ctx)
+		err := c.window(ctx)
 		taken = err == nil && ctx.Err() == nil
 		return err
 	})
@@ -60,6 +61,11 @@ func (c *creation) judge(err error, taken bool) error {
 		c.report.Notes = append(c.report.Notes, err.Error())
 		return nil
 	}
+}
+
+// oneInstant says that the shield puts all disks onto overlays: nothing else has to be still for them to agree.
+func (c *creation) oneInstant() bool {
+	return c.shield != nil && !slices.ContainsFunc(c.acts, c.at(inside))
 }
 
 // readsDisk says that a disk has to be wholly still for long, and not just the file systems on it.

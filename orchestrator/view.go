@@ -46,6 +46,8 @@ type Consistency struct {
 	Level             string   `json:"level"`
 	FrozenMS          int64    `json:"frozen_ms"`
 	PausedMS          int64    `json:"paused_ms"`
+	ShieldedMS        int64    `json:"shielded_ms"`
+	CommitMS          int64    `json:"commit_ms"`
 	HeldBy            *string  `json:"held_by"`
 	FilesystemsFrozen int      `json:"filesystems_frozen"`
 	FilesystemsThawed int      `json:"filesystems_thawed"`
@@ -100,6 +102,7 @@ func (op *operation) viewOf(ctx context.Context, s *xmlspec.LineageSnapshot, r r
 		Machine: nonNil(strings.Fields(s.Machine)),
 		Consistency: Consistency{
 			Level: s.Level, FrozenMS: s.FrozenMS, PausedMS: s.PausedMS,
+			ShieldedMS: s.ShieldedMS, CommitMS: s.CommitMS,
 			FilesystemsFrozen: s.Frozen, FilesystemsThawed: s.Thawed, Skipped: nonNil(s.Skipped),
 		},
 		Disks: []SnapshotDisk{}, Dependents: nonNil(r.children), Holds: op.holdsOf(s.ID),

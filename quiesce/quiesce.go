@@ -88,6 +88,8 @@ type Options struct {
 	Policy Policy
 	// NoPause forbids to pause. A guest that cannot be frozen then is not held at all.
 	NoPause bool
+	// OneInstant: the act is of one instant by itself, so that a guest that cannot be frozen need not be paused for it.
+	OneInstant bool
 	// AlsoPause pauses although the file systems are frozen, for disks that they do not cover.
 	AlsoPause     bool
 	FreezeTimeout time.Duration

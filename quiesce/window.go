@@ -122,6 +122,9 @@ func (w *window) hold(ctx context.Context, freeze bool) error {
 	if w.report.Level == Filesystem && !w.opts.AlsoPause {
 		return nil
 	}
+	if w.opts.OneInstant && !w.opts.AlsoPause {
+		return nil
+	}
 	if w.opts.NoPause {
 		w.note("the guest was not paused: --no-pause")
 		return nil

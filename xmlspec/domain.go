@@ -19,6 +19,8 @@ type Domain struct {
 	TPM *TPM
 	// Unkept says what of the machine is neither on its disks nor in files of this host.
 	Unkept []string
+	// Labels are those of a domain that runs.
+	Labels []Label
 	// XML is the whole document.
 	XML string
 }
@@ -35,7 +37,11 @@ type Disk struct {
 	Serial string
 	// ReadOnly, Shareable and Transient are the elements of these names.
 	ReadOnly, Shareable, Transient bool
-	Source                         DiskSource
+	// Encrypted: QEMU needs a secret of libvirt's to read it. CopyOnRead: what is read from below is copied.
+	Encrypted, CopyOnRead bool
+	// Discard: the guest's discards reach the storage. Tuned: QEMU's caches of the image's tables are set.
+	Discard, Tuned bool
+	Source         DiskSource
 	// Chain are the files below the source, nearest first, as far as the XML lists them.
 	Chain []string
 	// XML is the element as libvirt would print it.
@@ -82,7 +88,7 @@ func ParseDomain(doc string) (*Domain, error) {
 	if err := domainLimits.decode(doc, &raw); err != nil {
 		return nil, fmt.Errorf("read domain XML: %w", err)
 	}
-	d := &Domain{Name: raw.Name, UUID: raw.UUID, NVRAM: readNVRAM(raw.OS), Unkept: readUnkept(&raw), XML: doc}
+	d := &Domain{Name: raw.Name, UUID: raw.UUID, NVRAM: readNVRAM(raw.OS), Unkept: readUnkept(&raw), Labels: readLabels(raw.SecLabel), XML: doc}
 	d.EFI = raw.OS != nil && raw.OS.Firmware == "efi"
 	if raw.Devices == nil {
 		return d, nil
@@ -117,12 +123,14 @@ func readDisk(raw *libvirtxml.DomainDisk) (Disk, error) {
 		Device: raw.Device, Serial: raw.Serial, XML: text,
 		ReadOnly: raw.ReadOnly != nil, Shareable: raw.Shareable != nil, Transient: raw.Transient != nil,
 		Source: readSource(raw.Source), Chain: readChain(raw.BackingStore),
+		Encrypted: raw.Encryption != nil || raw.Source != nil && raw.Source.Encryption != nil,
 	}
 	if raw.Target != nil {
 		d.Target = raw.Target.Dev
 	}
 	if raw.Driver != nil {
-		d.Format, d.Cache = raw.Driver.Type, raw.Driver.Cache
+		d.Format, d.Cache, d.CopyOnRead = raw.Driver.Type, raw.Driver.Cache, raw.Driver.CopyOnRead == "on"
+		d.Discard, d.Tuned = raw.Driver.Discard == "unmap", raw.Driver.MetadataCache != nil
 	}
 	return d, nil
 }

@@ -56,8 +56,11 @@ type LineageSnapshot struct {
 	HeldBy      string `xml:"-"`
 	FrozenMS    int64  `xml:"frozen,attr,omitempty"`
 	PausedMS    int64  `xml:"paused,attr,omitempty"`
-	Frozen      int    `xml:"-"`
-	Thawed      int    `xml:"-"`
+	// ShieldedMS is how long overlays took what the guest wrote, CommitMS how long of that they were committed.
+	ShieldedMS int64 `xml:"shielded,attr,omitempty"`
+	CommitMS   int64 `xml:"commit,attr,omitempty"`
+	Frozen     int   `xml:"-"`
+	Thawed     int   `xml:"-"`
 	// Machine names what is kept on the host besides the disks and the definition: nvram, tpm.
 	Machine string `xml:"-"`
 	// Skipped says which disks were left out, and why.

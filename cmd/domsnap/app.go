@@ -121,8 +121,9 @@ func (ui *ui) orchestrator(c *cli.Context, host *virt.Host) (*orchestrator.Orche
 		Hypervisor: host,
 		Methods:    all,
 		DiskAccess: image.Access{},
+		Run:        command.Host{},
 		StateDir:   c.String(optStateDir),
-		Guardian:   startGuardian(c.String(optConnect)),
+		Guardian:   startGuardian(c.String(optConnect), c.String(optStateDir)),
 		Watch:      ui.watch,
 	}), nil
 }

@@ -37,7 +37,8 @@ func createFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "no-pause", Usage: "do not pause a guest that cannot be frozen"},
 		&cli.DurationFlag{Name: "freeze-timeout", Usage: "give the freeze this long", Value: quiesce.FreezeTimeout},
 		&cli.BoolFlag{Name: "hold", Usage: "hold the guest until every disk is taken"},
-		&cli.BoolFlag{Name: "shield", Usage: "not yet: hold it for one transaction only"},
+		&cli.BoolFlag{Name: "shield", Usage: "hold it for one transaction, which puts the disks onto overlays until they are taken"},
+		&cli.DurationFlag{Name: "shield-timeout", Usage: "give up what takes longer behind the shield", Value: orchestrator.DefaultShieldTimeout},
 		&cli.BoolFlag{Name: "temporary", Usage: "delete it by itself when the process that called domsnap ends"},
 		&cli.DurationFlag{Name: "lease", Usage: "with --temporary: delete it after `TIME` instead"},
 		&cli.BoolFlag{Name: "dry-run", Usage: "print the plan and change nothing"},
@@ -49,9 +50,6 @@ func (ui *ui) createAction(takes string, read func(*cli.Context) (orchestrator.C
 	return func(c *cli.Context) error {
 		if n := c.NArg(); n < 1 || n > 2 {
 			return usage("%s", takes)
-		}
-		if err := notYet(c, "shield"); err != nil {
-			return err
 		}
 		return ui.storage(c.NArg(), func(ctx context.Context, o *orchestrator.Orchestrator, c *cli.Context) (answer, error) {
 			opts, err := read(c)
@@ -122,7 +120,13 @@ func createPlanAnswer(p *orchestrator.Plan) answer {
 func commonOptions(c *cli.Context, opts *orchestrator.CreateOptions) error {
 	opts.Domain = c.Args().First()
 	opts.NoPause, opts.FreezeTimeout = c.Bool("no-pause"), c.Duration("freeze-timeout")
+	if opts.ShieldTimeout = c.Duration("shield-timeout"); opts.ShieldTimeout < time.Second {
+		return usage("--shield-timeout is at least 1s, not %s", opts.ShieldTimeout)
+	}
 	var err error
+	if opts.Way, err = readWay(c); err != nil {
+		return err
+	}
 	if opts.Lease, err = readLease(c); err != nil {
 		return err
 	}
@@ -135,6 +139,20 @@ func commonOptions(c *cli.Context, opts *orchestrator.CreateOptions) error {
 		return nil
 	default:
 		return usage("--quiesce is require, try or no, not %q", p)
+	}
+}
+
+// readWay is the zero value where neither way was asked for.
+func readWay(c *cli.Context) (orchestrator.Way, error) {
+	switch hold, shield := c.Bool("hold"), c.Bool("shield"); {
+	case hold && shield:
+		return "", usage("--hold and --shield are two ways: choose one")
+	case hold:
+		return orchestrator.Hold, nil
+	case shield:
+		return orchestrator.Shield, nil
+	default:
+		return "", nil
 	}
 }
 

@@ -31,14 +31,14 @@ const (
 
 // startGuardian starts this program again as the guardian of a domain, outside the systemd unit that we may run in. Where
 // systemd does not let it go, it starts as any process does.
-func startGuardian(uri string) func(context.Context, methods.Domain, *os.File) (orchestrator.GuardianProcess, error) {
+func startGuardian(uri, stateDir string) func(context.Context, methods.Domain, *os.File) (orchestrator.GuardianProcess, error) {
 	return func(_ context.Context, d methods.Domain, lock *os.File) (orchestrator.GuardianProcess, error) {
 		self, err := os.Executable()
 		if err != nil {
 			return nil, fmt.Errorf("find this program: %w", err)
 		}
 		// No context: the guardian lives on when we are told to stop.
-		cmd := exec.Command(self, guardianVerb, "--connect", uri, "--", d.UUID, d.Name)
+		cmd := exec.Command(self, guardianVerb, "--connect", uri, "--state-dir", stateDir, "--", d.UUID, d.Name)
 		cmd.Args[0], cmd.Stderr = guardianName, os.Stderr
 		// With our process id, since the scope of one that has just ended may not have gone yet.
 		if scoped := quiesce.InScope(cmd, fmt.Sprintf("%s-%s-%d", guardianName, d.UUID, os.Getpid())); scoped != nil {
@@ -65,8 +65,9 @@ func guard(c *cli.Context) error {
 		return err
 	}
 	uri, uuid, name := c.String(optConnect), c.Args().Get(0), c.Args().Get(1)
+	dial := dialer{uri: uri, uuid: uuid, stateDir: c.String(optStateDir)}.dial
 	in, ready := quiesce.GuardianPipes()
-	if err := lookAtGuest(c.Context, uri, uuid); err != nil {
+	if err := lookAtGuest(c.Context, dial); err != nil {
 		return err
 	}
 	if err := quiesce.SayReady(ready); err != nil {
@@ -75,7 +76,7 @@ func guard(c *cli.Context) error {
 	// Nothing of the context that this process began with may end the watch, or listen to it.
 	err := quiesce.Guard(context.Background(), quiesce.Post{
 		In: in, Insist: c.Duration(optInsist), Free: leaveStderr,
-		Dial: func(ctx context.Context) (quiesce.Guest, error) { return dialGuest(ctx, uri, uuid) },
+		Dial: func(ctx context.Context) (quiesce.Guest, error) { return dial(ctx) },
 	})
 	if err == nil {
 		return nil
@@ -116,10 +117,10 @@ func leaveStderr() {
 }
 
 // lookAtGuest: a guardian that cannot reach the guest now would be no use later.
-func lookAtGuest(ctx context.Context, uri, uuid string) error {
+func lookAtGuest(ctx context.Context, dial func(context.Context) (*connectedGuest, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	guest, err := dialGuest(ctx, uri, uuid)
+	guest, err := dial(ctx)
 	if err != nil {
 		return err
 	}
@@ -129,23 +130,36 @@ func lookAtGuest(ctx context.Context, uri, uuid string) error {
 // connectedGuest is a guest on a connection of its own.
 type connectedGuest struct {
 	quiesce.Guest
-	host *virt.Host
+	host  *virt.Host
+	align func(context.Context) error
+}
+
+// Resume implements quiesce.Guest. A shield that was being taken away may have left the definition behind the disks.
+func (g *connectedGuest) Resume(ctx context.Context) error {
+	if err := g.align(ctx); err != nil {
+		return err
+	}
+	return g.Guest.Resume(ctx)
 }
 
 // Close ends the connection.
 func (g *connectedGuest) Close() error { return g.host.Close() }
 
-func dialGuest(ctx context.Context, uri, uuid string) (*connectedGuest, error) {
-	host, err := virt.Connect(ctx, uri)
+// dialer is what a guardian finds its guest by.
+type dialer struct{ uri, uuid, stateDir string }
+
+func (d dialer) dial(ctx context.Context) (*connectedGuest, error) {
+	host, err := virt.Connect(ctx, d.uri)
 	if err != nil {
 		return nil, err
 	}
-	domain, err := host.Domain(ctx, uuid)
+	domain, err := host.Domain(ctx, d.uuid)
 	if errors.Is(err, orchestrator.ErrNotFound) {
 		err = errors.Join(quiesce.ErrGone, err)
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("find domain %s: %w", uuid, err), host.Close())
+		return nil, errors.Join(fmt.Errorf("find domain %s: %w", d.uuid, err), host.Close())
 	}
-	return &connectedGuest{Guest: domain, host: host}, nil
+	o := orchestrator.New(orchestrator.Config{Hypervisor: host, StateDir: d.stateDir})
+	return &connectedGuest{Guest: domain, host: host, align: func(ctx context.Context) error { return o.AlignShield(ctx, d.uuid) }}, nil
 }

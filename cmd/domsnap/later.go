@@ -17,13 +17,3 @@ func (ui *ui) laterCommands() []*cli.Command {
 	}
 	return all
 }
-
-// notYet refuses options that are promised and not there yet.
-func notYet(c *cli.Context, options ...string) error {
-	for _, name := range options {
-		if c.IsSet(name) {
-			return methods.Unsupportedf("--%s is not there yet", name)
-		}
-	}
-	return nil
-}

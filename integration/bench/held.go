@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -36,37 +35,30 @@ btrfs subvolume delete "$SUBVOLUME-plain" >/dev/null
 rbd snap rm --no-progress "$IMAGE@plain"`
 
 // heldGuest compares how long the guest is frozen for one snapshot of five disks, and lists snapshots side by side.
-func heldGuest(ctx context.Context, p cli.Program) (err error) {
-	d, err := lab.NewDomain(lab.Options{Name: "bench", Disks: []lab.Disk{
-		{Kind: lab.QcowFile}, {Kind: lab.ThickLV}, {Kind: lab.ThinLV}, {Kind: lab.BtrfsSubvol}, {Kind: lab.RBD},
-	}})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, d.Close()) }()
-	if err := errors.Join(d.Start(), d.WaitAgent(lab.BootTimeout)); err != nil {
-		return err
-	}
-	var ours, theirs series
-	for range rounds {
-		held, err := byProgram(ctx, p, d)
+func heldGuest(ctx context.Context, p cli.Program) error {
+	return withGuest(fiveDisks(), func(d *lab.Domain) error {
+		ours, theirs, err := sideBySide(ctx, p, d)
 		if err != nil {
 			return err
 		}
-		ours = append(ours, held)
-		if held, err = byScript(ctx, d); err != nil {
+		compare("guest frozen for a snapshot of five disks on four storages", ours, theirs, "script")
+		if ours, theirs, err = sideBySide(ctx, p, d, "--hold"); err != nil {
 			return err
 		}
-		theirs = append(theirs, held)
-	}
-	compare("guest frozen for a snapshot of five disks on four storages", ours, theirs, "script")
-	return listing(ctx, p, d)
+		compare("the same without a shield", ours, theirs, "script")
+		return listing(ctx, p, d)
+	})
 }
 
-func byProgram(ctx context.Context, p cli.Program, d *lab.Domain) (time.Duration, error) {
+// byProgram is how long the guest is frozen. What it is paused for afterwards, behind a shield, is printed.
+func byProgram(ctx context.Context, p cli.Program, d *lab.Domain, options ...string) (time.Duration, error) {
 	var s orchestrator.Snapshot
-	if _, err := p.Do(ctx, &s, "snapshot-create-as", d.Name(), "bench", "--quiesce", "require"); err != nil {
+	args := append([]string{"snapshot-create-as", d.Name(), "bench", "--quiesce", "require"}, options...)
+	if _, err := p.Do(ctx, &s, args...); err != nil {
 		return 0, err
+	}
+	if c := s.Consistency; c.ShieldedMS > 0 {
+		fmt.Printf("  (frozen %d ms, shielded %d ms, paused %d ms for the end of that)\n", c.FrozenMS, c.ShieldedMS, c.PausedMS)
 	}
 	var deleted orchestrator.DeleteResult
 	_, err := p.Do(ctx, &deleted, "snapshot-delete", d.Name(), "bench")

@@ -116,7 +116,9 @@ func TestHostileEngines(t *testing.T) {
 			before := objects(t)
 			installEngine(t, behaviour, hostile)
 			sub := m.in(t)
-			sub.meet(behaviour, want)
+			sub.meet(behaviour, want, "--hold")
+			sub.checkAsBefore(before)
+			sub.meet(behaviour, want.shielded(), "--shield-timeout", "5s")
 			sub.checkAsBefore(before)
 		})
 	}
@@ -128,11 +130,18 @@ type harm struct {
 	says string
 }
 
-func (m *machine) meet(behaviour string, want harm) {
+// shielded is what it says where the guest is not held for it.
+func (h harm) shielded() harm {
+	h.says = strings.ReplaceAll(h.says, "the limit of 30s", "the limit of 5s behind the shield")
+	return h
+}
+
+func (m *machine) meet(behaviour string, want harm, how ...string) {
 	m.t.Helper()
 	ended, longest := make(chan struct{}), make(chan time.Duration)
 	go func() { longest <- m.heldUntil(ended) }()
-	message := m.p.fails(want.code, "snapshot-create-as", m.Name(), "s1", "--diskspec", "vdb,method="+behaviour, "--quiesce", "require")
+	args := []string{"snapshot-create-as", m.Name(), "s1", "--diskspec", "vdb,method=" + behaviour, "--quiesce", "require"}
+	message := m.p.fails(want.code, append(args, how...)...)
 	close(ended)
 	held := <-longest
 	m.t.Logf("the guest was held for %s: %s", held, message)

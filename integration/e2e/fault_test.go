@@ -156,7 +156,7 @@ func guarded() bool { return exec.Command("pgrep", "-f", "^domsnap-guardian").Ru
 // other verb says that there is unfinished work, and recover leaves nothing of it.
 func (m *machine) killed(held func() bool, policy string) {
 	m.p.shim("lvconvert", fmt.Sprintf(slow, 20))
-	victim := m.p.Command(m.t.Context(), "snapshot-create-as", m.Name(), "victim", "--quiesce", policy)
+	victim := m.p.Command(m.t.Context(), "snapshot-create-as", m.Name(), "victim", "--hold", "--quiesce", policy)
 	victim.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	check(m.t, victim.Start())
 	m.await(held, true, 30*time.Second)

@@ -59,7 +59,7 @@ func TestKilledServiceLetsTheGuestGo(t *testing.T) {
 	m := startMachine(t, small(lab.QcowFile, lab.ThickLV))
 	s := bootSystemd(t)
 	m.p.shim("lvconvert", fmt.Sprintf(slow, 30))
-	victim := m.p.Command(t.Context(), "snapshot-create-as", m.Name(), "victim", "--quiesce", "require")
+	victim := m.p.Command(t.Context(), "snapshot-create-as", m.Name(), "victim", "--hold", "--quiesce", "require")
 	s.run(append([]string{"systemd-run", "--unit=nightly", "--collect", "--setenv=PATH=" + m.p.ToolDir + ":" + os.Getenv("PATH"), "--"}, victim.Args...)...)
 	m.await(m.frozen, true, 60*time.Second)
 	if units := s.run("systemctl", "list-units", "--plain", "--no-legend", "domsnap-guardian-*.scope"); strings.Count(units, "running") != 1 {

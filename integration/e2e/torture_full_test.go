@@ -14,7 +14,7 @@ import (
 func TestTortureFull(t *testing.T) {
 	before := objects(t)
 	x := newTorturer(t, small(lab.QcowFile, lab.ThickLV, lab.BtrfsSubvol))
-	x.keepStateIn(t.TempDir())
+	x.keepStateIn(t.TempDir(), "128k")
 	x.boot()
 	for _, dir := range []string{x.p.StateDir, images} {
 		x.full(x.createsRunning(), 1, fileIn(t, dir))
@@ -27,7 +27,7 @@ func TestTortureFull(t *testing.T) {
 func TestTortureFullOff(t *testing.T) {
 	before := objects(t)
 	x := newTorturer(t, blank(lab.QcowFile, lab.ThickLV))
-	x.keepStateIn(t.TempDir())
+	x.keepStateIn(t.TempDir(), "128k")
 	x.begin()
 	for _, v := range []victim{x.creates(), x.reverts()} {
 		x.full(v, 1, fileIn(t, x.p.StateDir))
@@ -58,9 +58,9 @@ func (x *torturer) fullDelete() map[string]string {
 const images = "/var/lib/libvirt/images"
 
 // keepStateIn gives domsnap a state directory with little room.
-func (x *torturer) keepStateIn(dir string) {
+func (x *torturer) keepStateIn(dir, size string) {
 	x.t.Helper()
-	tool(x.t, "mount", "-t", "tmpfs", "-o", "size=128k,mode=700", "tmpfs", dir)
+	tool(x.t, "mount", "-t", "tmpfs", "-o", "mode=711,size="+size, "tmpfs", dir)
 	x.t.Cleanup(func() { tool(x.t, "umount", dir) })
 	x.p.StateDir, x.failing.StateDir = dir, dir
 }

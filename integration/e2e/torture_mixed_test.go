@@ -42,9 +42,9 @@ func (x *torturer) whileOn() {
 	before := objects(x.t)
 	x.boot()
 	frozen := x.createsRunning()
-	paused := x.createsRunning("--quiesce", "no")
-	paused.like = &frozen
-	for _, v := range []victim{frozen, paused, x.deletesRunning()} {
+	held, paused := x.createsRunning("--hold"), x.createsRunning("--hold", "--quiesce", "no")
+	held.like, paused.like = &frozen, &frozen
+	for _, v := range []victim{frozen, held, paused, x.deletesRunning()} {
 		x.run(v)
 	}
 	x.end(before)

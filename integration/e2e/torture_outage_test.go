@@ -88,6 +88,18 @@ func (x *torturer) lose(v victim, o outage) {
 // outageAt runs the verb, has the outage when it has come to the point, and gives the exit code.
 func (x *torturer) outageAt(point string, o outage, args []string) int {
 	x.t.Helper()
+	run, said := x.runAt(point, args, func(*os.Process) { o.fail() })
+	x.letGo()
+	code := run.ExitCode()
+	if !slices.Contains([]int{0, 1, 5, 7, 8}, code) {
+		x.t.Errorf("exit %d: %s", code, said)
+	}
+	return code
+}
+
+// runAt runs the verb to its end, and has something happen while it waits at the point.
+func (x *torturer) runAt(point string, args []string, happen func(*os.Process)) (*os.ProcessState, string) {
+	x.t.Helper()
 	there, on := filepath.Join(x.t.TempDir(), "there"), filepath.Join(x.t.TempDir(), "on")
 	p := x.failing
 	p.Env = []string{"DOMSNAP_AT=" + point, fmt.Sprintf("DOMSNAP_THEN=touch %s; until [ -e %s ]; do sleep 0.02; done", there, on)}
@@ -96,15 +108,10 @@ func (x *torturer) outageAt(point string, o outage, args []string) int {
 	run.Stdout = &said
 	check(x.t, run.Start())
 	x.awaitFile(there)
-	o.fail()
+	happen(run.Process)
 	check(x.t, os.WriteFile(on, nil, 0o600))
 	_ = run.Wait()
-	x.letGo()
-	code := run.ProcessState.ExitCode()
-	if !slices.Contains([]int{0, 1, 5, 7, 8}, code) {
-		x.t.Errorf("exit %d: %s", code, said.String())
-	}
-	return code
+	return run.ProcessState, said.String()
 }
 
 func (x *torturer) awaitFile(path string) {

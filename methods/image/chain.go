@@ -166,3 +166,12 @@ func (i Image) bytes(ctx context.Context) (readCloser, error) {
 	}
 	return f, nil
 }
+
+// Overlay is QEMUName of a qcow2 file whose backing image is said here and not in its header.
+func Overlay(ctx context.Context, file string, base Image) (string, error) {
+	below, err := base.node(ctx, mostLayers)
+	if err != nil {
+		return "", err
+	}
+	return named(map[string]any{"driver": "qcow2", "file": local(file), "backing": below}, false)
+}

@@ -36,7 +36,7 @@ type Overlay struct {
 	File string
 }
 
-// Commit is a live block commit.
+// Commit is a live block commit. An empty Base is the image just below.
 type Commit struct {
 	UUID, Target string
 	Top, Base    string

@@ -18,6 +18,7 @@ import (
 	"github.com/domsnap/domsnap/methods"
 	"github.com/domsnap/domsnap/orchestrator/durable"
 	"github.com/domsnap/domsnap/orchestrator/machine"
+	"github.com/domsnap/domsnap/orchestrator/shield"
 )
 
 // Verb is what is being done.
@@ -57,6 +58,8 @@ type Intent struct {
 	Whole bool           `json:"whole,omitempty"`
 	Back  []machine.Part `json:"back,omitempty"`
 	Gone  []machine.Part `json:"gone,omitempty"`
+	// Shield are the overlays that a create puts disks onto for a while.
+	Shield []shield.Overlay `json:"shield,omitempty"`
 	// State is the domain state to end in.
 	State string `json:"state,omitempty"`
 	// Reverted says that all disks of a revert are done, so that they must not be touched again.

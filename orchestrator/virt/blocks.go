@@ -209,6 +209,9 @@ func (d *Domain) startCommit(c qemu.Commit, active bool) error {
 			Hint: "see it: virsh blockjob DOMAIN " + c.Target,
 		}
 	}
+	if c.Base == "" {
+		flags |= libvirt.DOMAIN_BLOCK_COMMIT_SHALLOW
+	}
 	if err := d.dom.BlockCommit(c.Target, c.Base, c.Top, 0, flags); err != nil {
 		return fmt.Errorf("start block commit of disk %s: %w", c.Target, err)
 	}

@@ -68,14 +68,20 @@ func refusal(reply []byte) error {
 
 // query asks for something that QEMU's newer versions describe with more words than older ones, so that only what is
 // needed is read.
-func query(m qmp.Monitor, name string, into any) error {
-	command, err := json.Marshal(qmp.Command{Execute: name})
+func query(m qmp.Monitor, name string, into any) error { return execute(m, name, nil, into) }
+
+// execute runs a command of any version of QEMU. A nil into is for one whose answer says nothing.
+func execute(m qmp.Monitor, name string, args, into any) error {
+	command, err := json.Marshal(qmp.Command{Execute: name, Args: args})
 	if err != nil {
 		return err
 	}
 	reply, err := m.Run(command)
 	if err != nil {
 		return fmt.Errorf("ask QEMU for %s: %w", name, err)
+	}
+	if into == nil {
+		return nil
 	}
 	answer := struct {
 		Return any `json:"return"`

@@ -18,6 +18,9 @@ func (l *Log) add(line string) {
 	l.lines = append(l.lines, line)
 }
 
+// Note adds a line of somebody else's.
+func (l *Log) Note(line string) { l.add(line) }
+
 // Lines are the calls so far.
 func (l *Log) Lines() []string {
 	l.mu.Lock()

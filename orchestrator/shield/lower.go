@@ -1,0 +1,220 @@
+package shield
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/domsnap/domsnap/methods"
+)
+
+const (
+	// pollJobs is how often the commits are asked how far they are.
+	pollJobs = 20 * time.Millisecond
+	// patience is how long the commits may come no nearer to their end before the guest is paused for them.
+	patience = 10 * time.Second
+	// pauseFor is how long the guest may be paused at once.
+	pauseFor = 20 * time.Second
+)
+
+// LowerOptions say how the disks come off their overlays.
+type LowerOptions struct {
+	// Active: QEMU runs, or is paused.
+	Active bool
+	// Pause runs act while the guest stands still, which goes on afterwards if it did before. Whatever becomes of us, it
+	// does not go on before Align has been done.
+	Pause func(ctx context.Context, act func(context.Context) error) error
+	// HandOver has libvirt put the disks that stay onto their overlays; nil where they do not stay after all.
+	HandOver func(ctx context.Context) error
+	Progress methods.Progress
+}
+
+// Lower brings everything that the guest has written into the disks, puts it onto them and takes the overlays away. It may
+// be done again after any interruption, also when the domain was stopped or started meanwhile. Where nothing was raised
+// it only takes away what was made ready. Disks that stay are left on their overlays, and libvirt knows it.
+func (s *Shield) Lower(ctx context.Context, o LowerOptions) error {
+	going, staying := s.Overlays, []Overlay(nil)
+	if o.HandOver != nil {
+		going, staying = s.apart()
+	}
+	if !o.Active {
+		return s.lowerOff(ctx, going)
+	}
+	places, err := s.Domain.Places(ctx, s.Overlays)
+	if err != nil {
+		return err
+	}
+	for _, overlay := range on(OnKnown, places, s.Overlays) {
+		if contains(staying, overlay) {
+			continue
+		}
+		if err := s.Domain.CommitKnown(ctx, overlay); err != nil {
+			return fmt.Errorf("commit overlay of disk %s: %w", overlay.Disk.Target, err)
+		}
+	}
+	live := ending{LowerOptions: o}
+	for _, overlay := range on(OnOverlay, places, s.Overlays) {
+		if contains(staying, overlay) {
+			live.staying = append(live.staying, overlay)
+		} else {
+			live.raised = append(live.raised, overlay)
+		}
+	}
+	if len(live.raised)+len(live.staying) > 0 {
+		if err := s.lowerLive(ctx, live); err != nil {
+			return err
+		}
+	}
+	if err := s.defineBases(ctx, going); err != nil {
+		return err
+	}
+	return s.forget(ctx, going, true)
+}
+
+// apart tells the overlays that go from those that stay.
+func (s *Shield) apart() (going, staying []Overlay) {
+	for _, o := range s.Overlays {
+		if o.Stays {
+			staying = append(staying, o)
+		} else {
+			going = append(going, o)
+		}
+	}
+	return going, staying
+}
+
+func contains(all []Overlay, o Overlay) bool {
+	return slices.ContainsFunc(all, func(other Overlay) bool { return other.Node == o.Node })
+}
+
+func on(where Place, places []Place, overlays []Overlay) []Overlay {
+	var all []Overlay
+	for i, p := range places {
+		if p == where {
+			all = append(all, overlays[i])
+		}
+	}
+	return all
+}
+
+// lowerOff commits what the definition names. An overlay that it does not name is one that was not raised, or has been
+// committed.
+func (s *Shield) lowerOff(ctx context.Context, going []Overlay) error {
+	defined, err := s.Domain.DefinedOn(ctx, going)
+	if err != nil {
+		return err
+	}
+	for _, o := range defined {
+		err := s.Files.Commit(ctx, o)
+		if err == nil {
+			err = s.Domain.Define(ctx, o.Defined)
+		}
+		if err != nil {
+			return fmt.Errorf("lower disk %s: %w", o.Disk.Target, err)
+		}
+	}
+	return s.forget(ctx, going, false)
+}
+
+// ending is the last part of Lower: the disks that come off their overlays while the guest runs, and those that libvirt
+// takes over.
+type ending struct {
+	LowerOptions
+	raised, staying []Overlay
+}
+
+// lowerLive commits while the guest goes on, and has it stand still for the end. A guest that writes quicker than the
+// commits is paused for them, again and again if need be, so that they get to their end.
+func (s *Shield) lowerLive(ctx context.Context, e ending) error {
+	for _, overlay := range e.raised {
+		if err := s.Domain.Commit(ctx, overlay); err != nil {
+			return fmt.Errorf("commit overlay of disk %s: %w", overlay.Disk.Target, err)
+		}
+	}
+	for {
+		if err := s.await(ctx, e.raised, e.Progress); err != nil {
+			return err
+		}
+		err := e.Pause(ctx, func(ctx context.Context) error { return s.end(ctx, e) })
+		if !errors.Is(err, errNotReady) {
+			return err
+		}
+	}
+}
+
+// errNotReady: the commits did not get to their end while the guest stood still.
+var errNotReady = errors.New("the commits of the overlays are not at their end")
+
+// end is done while the guest stands still. The disks hold everything when it returns, and the definition names them.
+func (s *Shield) end(ctx context.Context, e ending) error {
+	bounded, cancel := context.WithTimeoutCause(ctx, pauseFor, errNotReady)
+	defer cancel()
+	if err := s.converge(bounded, e.raised); err != nil {
+		return err
+	}
+	if len(e.raised) > 0 {
+		if err := s.Domain.Pivot(ctx, e.raised); err != nil {
+			return fmt.Errorf("take the disks off their overlays: %w", err)
+		}
+	}
+	if err := s.defineBases(ctx, e.raised); err != nil || len(e.staying) == 0 {
+		return err
+	}
+	return s.handOver(ctx, e)
+}
+
+// handOver makes overlays known to libvirt, which puts no disk onto one that it is on already.
+func (s *Shield) handOver(ctx context.Context, e ending) error {
+	for _, o := range e.staying {
+		if err := s.Domain.Detach(ctx, o); err != nil {
+			return fmt.Errorf("take disk %s off its overlay: %w", o.Disk.Target, err)
+		}
+	}
+	if err := e.HandOver(ctx); err != nil {
+		return fmt.Errorf("have libvirt know the overlays: %w", err)
+	}
+	return nil
+}
+
+// Align makes the definition true for a guest that stands still in the middle of Lower, and is about to go on: a disk
+// that is on its base again must not start from its overlay, and one that is to stay goes back onto it. What is at work
+// is ended, to be done again.
+func (s *Shield) Align(ctx context.Context) error {
+	if err := s.Domain.Cancel(ctx, s.Overlays); err != nil {
+		return err
+	}
+	places, err := s.Domain.Places(ctx, s.Overlays)
+	if err != nil {
+		return err
+	}
+	defined, err := s.Domain.DefinedOn(ctx, on(OnBase, places, s.Overlays))
+	if err != nil {
+		return err
+	}
+	var back []Overlay
+	for _, o := range defined {
+		if o.Stays {
+			back = append(back, o)
+			continue
+		}
+		if err := s.Domain.Define(ctx, o.Defined); err != nil {
+			return fmt.Errorf("define disk %s: %w", o.Disk.Target, err)
+		}
+	}
+	return s.raiseAgain(ctx, back)
+}
+
+// raiseAgain: the guest has written nothing since the disks came off these overlays.
+func (s *Shield) raiseAgain(ctx context.Context, back []Overlay) error {
+	for _, o := range back {
+		if err := errors.Join(s.Domain.Remove(ctx, o), s.Domain.Add(ctx, o)); err != nil {
+			return fmt.Errorf("open the overlay of disk %s again: %w", o.Disk.Target, err)
+		}
+	}
+	if len(back) == 0 {
+		return nil
+	}
+	return s.Domain.Switch(ctx, back)
+}

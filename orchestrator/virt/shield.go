@@ -1,0 +1,254 @@
+package virt
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/digitalocean/go-qemu/qmp/raw"
+	"libvirt.org/go/libvirt"
+
+	"github.com/domsnap/domsnap/methods"
+	"github.com/domsnap/domsnap/methods/qemu"
+	"github.com/domsnap/domsnap/methods/trace"
+	"github.com/domsnap/domsnap/orchestrator/shield"
+)
+
+// Shielded implements orchestrator.Domain.
+func (d *Domain) Shielded() shield.Domain { return shielded{d} }
+
+// shielded speaks to a domain's QEMU past libvirt, which sees nothing of it.
+type shielded struct{ domain *Domain }
+
+// plainDrivers are the drivers of nodes that an overlay can be put on: no filter is among them.
+var plainDrivers = []string{"raw", "qcow2", "file", "host_device", "rbd", "nbd"}
+
+// Survey implements shield.Nodes.
+func (s shielded) Survey(ctx context.Context, targets []string) ([]shield.Node, error) {
+	return ask(ctx, s.domain, func(d *Domain) ([]shield.Node, error) {
+		if err := d.checkJobs(); err != nil {
+			return nil, err
+		}
+		devices, err := d.targetDevices(targets)
+		if err != nil {
+			return nil, err
+		}
+		nodes := make([]shield.Node, len(devices))
+		for i, device := range devices {
+			if nodes[i], err = device.node(targets[i]); err != nil {
+				return nil, err
+			}
+		}
+		return nodes, nil
+	})
+}
+
+// checkJobs: what another job reads or writes must not be moved under it.
+func (d *Domain) checkJobs() error {
+	var jobs []struct{ Device string }
+	if err := query(monitor{d.dom}, "query-block-jobs", &jobs); err != nil {
+		return err
+	}
+	if len(jobs) > 0 {
+		return methods.Blockedf("a block job (%s) runs", jobs[0].Device)
+	}
+	return nil
+}
+
+// device is what is read of one of query-block's.
+type device struct {
+	QDev string `json:"qdev"`
+	// source is the file that libvirt believes the disk to be on.
+	source   string
+	Inserted struct {
+		Node         string `json:"node-name"`
+		Driver       string `json:"drv"`
+		DetectZeroes string `json:"detect_zeroes"`
+		Cache        struct {
+			Direct  bool `json:"direct"`
+			NoFlush bool `json:"no-flush"`
+		} `json:"cache"`
+		Image struct {
+			Size int64 `json:"virtual-size"`
+		} `json:"image"`
+		Bitmaps []json.RawMessage `json:"dirty-bitmaps"`
+	} `json:"inserted"`
+}
+
+// targetDevices are the devices of the disks.
+func (d *Domain) targetDevices(targets []string) ([]device, error) {
+	parsed, err := d.parsed(0)
+	if err != nil {
+		return nil, err
+	}
+	var all []device
+	if err := query(monitor{d.dom}, "query-block", &all); err != nil {
+		return nil, err
+	}
+	found := make([]device, len(targets))
+	for i, target := range targets {
+		alias, err := aliasOf(parsed, target)
+		if err != nil {
+			return nil, err
+		}
+		at := slices.IndexFunc(all, func(d device) bool { return slices.Contains(strings.Split(d.QDev, "/"), alias) })
+		if at < 0 {
+			return nil, fmt.Errorf("find disk %s (%s) in QEMU: it has no such block device", target, alias)
+		}
+		disk, _ := parsed.Disk(target)
+		found[i] = all[at]
+		found[i].source = disk.Source.File
+	}
+	return found, nil
+}
+
+func (d device) node(target string) (shield.Node, error) {
+	i := d.Inserted
+	if !slices.Contains(plainDrivers, i.Driver) {
+		return shield.Node{}, methods.Unsupportedf("disk %s goes through a filter of QEMU's (%s)", target, i.Driver)
+	}
+	if len(i.Bitmaps) > 0 {
+		return shield.Node{}, methods.Blockedf("disk %s has a checkpoint or a backup (a dirty bitmap)", target)
+	}
+	return shield.Node{
+		Target: target, Name: i.Node, Driver: i.Driver, Size: i.Image.Size,
+		Options: shield.Options{Direct: i.Cache.Direct, NoFlush: i.Cache.NoFlush, DetectZeroes: i.DetectZeroes},
+	}, nil
+}
+
+// Add implements shield.Nodes.
+func (s shielded) Add(ctx context.Context, o shield.Overlay) error {
+	err := s.send(ctx, "blockdev-add", overlayNode(o))
+	var refused *qmpError
+	if errors.As(err, &refused) {
+		return &methods.Blocked{What: "QEMU cannot use an overlay: " + refused.Desc, Hint: "may it open " + o.File + "? See AppArmor and SELinux in the README"}
+	}
+	return err
+}
+
+// namedNode is what is read of one of query-named-block-nodes'.
+type namedNode struct {
+	Node string `json:"node-name"`
+	File string `json:"file"`
+}
+
+func (s shielded) nodes(ctx context.Context) ([]namedNode, error) {
+	return ask(ctx, s.domain, func(d *Domain) ([]namedNode, error) {
+		var all []namedNode
+		err := execute(monitor{d.dom}, "query-named-block-nodes", map[string]any{"flat": true}, &all)
+		return all, err
+	})
+}
+
+// Remove implements shield.Nodes. Who removes the file afterwards must not take it from a node of another name.
+func (s shielded) Remove(ctx context.Context, o shield.Overlay) error {
+	nodes, err := s.nodes(ctx)
+	if err != nil {
+		return err
+	}
+	own := func(n namedNode) bool { return n.Node == o.Node }
+	others := slices.DeleteFunc(slices.Clone(nodes), func(n namedNode) bool { return n.Node == o.Node || n.Node == fileOf(o) })
+	if slices.ContainsFunc(others, func(n namedNode) bool { return n.File == o.File }) {
+		return methods.Blockedf("QEMU has %s open for another use", o.File)
+	}
+	if !slices.ContainsFunc(nodes, own) {
+		return nil
+	}
+	type name struct {
+		Node string `json:"node-name"`
+	}
+	return s.send(ctx, "blockdev-del", name{o.Node})
+}
+
+// Switch implements shield.Nodes. It waits for QEMU also when ctx ends meanwhile: who gives up on a transaction that is
+// still to come would take the overlays away under the disks.
+func (s shielded) Switch(ctx context.Context, all []shield.Overlay) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	actions := make([]raw.TransactionAction, len(all))
+	for i, o := range all {
+		actions[i] = raw.TransactionActionBlockdevSnapshot{Node: o.Base, Overlay: o.Node}
+	}
+	d, err := s.domain.now()
+	if err != nil {
+		return err
+	}
+	return trace.Do(ctx, "QEMU: put the disks onto the overlays of the shield", func() error {
+		return raw.NewMonitor(monitor{d.dom}).Transaction(actions, nil)
+	})
+}
+
+// Places implements shield.Nodes.
+func (s shielded) Places(ctx context.Context, all []shield.Overlay) ([]shield.Place, error) {
+	return ask(ctx, s.domain, func(d *Domain) ([]shield.Place, error) {
+		targets := make([]string, len(all))
+		for i, o := range all {
+			targets[i] = o.Disk.Target
+		}
+		devices, err := d.targetDevices(targets)
+		if err != nil {
+			return nil, err
+		}
+		places := make([]shield.Place, len(all))
+		for i, o := range all {
+			places[i] = devices[i].place(o)
+		}
+		return places, nil
+	})
+}
+
+// place: where the disk is on the overlay by another node's name, libvirt has started it so.
+func (d device) place(o shield.Overlay) shield.Place {
+	switch {
+	case d.Inserted.Node == o.Node || d.Inserted.Node == filterOf(o):
+		return shield.OnOverlay
+	case d.source == o.File:
+		return shield.OnKnown
+	default:
+		return shield.OnBase
+	}
+}
+
+// Define implements shield.Definition.
+func (s shielded) Define(ctx context.Context, element string) error {
+	return s.domain.act(ctx, "define the disk", func(d *Domain) error {
+		return d.dom.UpdateDeviceFlags(element, libvirt.DOMAIN_DEVICE_MODIFY_CONFIG)
+	})
+}
+
+// DefinedOn implements shield.Definition.
+func (s shielded) DefinedOn(ctx context.Context, all []shield.Overlay) ([]shield.Overlay, error) {
+	definition, err := s.domain.Definition(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var on []shield.Overlay
+	for _, o := range all {
+		if disk, ok := definition.Disk(o.Disk.Target); ok && disk.Source.File == o.File {
+			on = append(on, o)
+		}
+	}
+	return on, nil
+}
+
+// send has QEMU do something whose answer says nothing.
+func (s shielded) send(ctx context.Context, name string, args any) error {
+	err := s.domain.act(ctx, "QEMU: "+name, func(d *Domain) error {
+		return execute(monitor{d.dom}, name, args, nil)
+	})
+	if err != nil {
+		return fmt.Errorf("QEMU: %s: %w", name, err)
+	}
+	return nil
+}
+
+// CommitKnown implements shield.Commits.
+func (s shielded) CommitKnown(ctx context.Context, o shield.Overlay) error {
+	return s.domain.host.Commit(ctx, qemu.Commit{UUID: s.domain.uuid, Target: o.Disk.Target, Top: o.File})
+}
+
+var _ shield.Domain = shielded{}

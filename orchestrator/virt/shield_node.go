@@ -1,0 +1,131 @@
+package virt
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/domsnap/domsnap/orchestrator/shield"
+)
+
+// cacheOptions and those that follow are QEMU's BlockdevOptions.
+type cacheOptions struct {
+	Direct  bool `json:"direct"`
+	NoFlush bool `json:"no-flush"`
+}
+
+type fileNode struct {
+	Driver   string       `json:"driver"`
+	Node     string       `json:"node-name"`
+	Filename string       `json:"filename"`
+	Cache    cacheOptions `json:"cache"`
+	Discard  string       `json:"discard"`
+}
+
+// qcow2Node has another node or the description of one as its File.
+type qcow2Node struct {
+	Driver       string       `json:"driver"`
+	Node         string       `json:"node-name"`
+	ReadOnly     bool         `json:"read-only"`
+	File         any          `json:"file"`
+	Backing      *string      `json:"backing"`
+	Cache        cacheOptions `json:"cache"`
+	Discard      string       `json:"discard"`
+	DetectZeroes string       `json:"detect-zeroes,omitempty"`
+}
+
+func nodeOf(name string, file any, options shield.Options) qcow2Node {
+	node := qcow2Node{
+		Driver: "qcow2", Node: name, File: file, Discard: "ignore", DetectZeroes: options.DetectZeroes,
+		Cache: cacheOptions{Direct: options.Direct, NoFlush: options.NoFlush},
+	}
+	if options.Discard {
+		node.Discard = "unmap"
+	}
+	return node
+}
+
+// fileOf is the node of the overlay's file itself.
+func fileOf(o shield.Overlay) string { return o.Node + "-f" }
+
+// overlayNode is an overlay without what is below it: that comes with the switch to it.
+func overlayNode(o shield.Overlay) qcow2Node {
+	cache := cacheOptions{Direct: o.Options.Direct, NoFlush: o.Options.NoFlush}
+	file := fileNode{Driver: "file", Node: fileOf(o), Filename: o.File, Cache: cache, Discard: "unmap"}
+	return nodeOf(o.Node, file, o.Options)
+}
+
+// blockGraph is what is read of x-debug-query-block-graph, the only one to tell how nodes of any version of QEMU are
+// connected.
+type blockGraph struct {
+	Nodes []struct {
+		ID   int64  `json:"id"`
+		Name string `json:"name"`
+	} `json:"nodes"`
+	Edges []struct {
+		Parent int64  `json:"parent"`
+		Child  int64  `json:"child"`
+		Name   string `json:"name"`
+	} `json:"edges"`
+}
+
+// below is the node that another one has as its child of a kind; empty for none.
+func (g blockGraph) below(node, kind string) string {
+	names := make(map[int64]string, len(g.Nodes))
+	for _, n := range g.Nodes {
+		names[n.ID] = n.Name
+	}
+	for _, e := range g.Edges {
+		if names[e.Parent] == node && e.Name == kind {
+			return names[e.Child]
+		}
+	}
+	return ""
+}
+
+// Detach implements shield.Nodes. QEMU has made the base read-only when it was overlaid.
+func (s shielded) Detach(ctx context.Context, o shield.Overlay) error {
+	base, err := s.writable(ctx, o)
+	if err != nil {
+		return err
+	}
+	devices, err := ask(ctx, s.domain, func(d *Domain) ([]device, error) { return d.targetDevices([]string{o.Disk.Target}) })
+	if err != nil {
+		return err
+	}
+	type options struct {
+		Options []qcow2Node `json:"options"`
+	}
+	if err := s.send(ctx, "blockdev-reopen", options{[]qcow2Node{base}}); err != nil {
+		return err
+	}
+	if err := s.send(ctx, "qom-set", property{Path: devices[0].QDev, Property: "drive", Value: o.Base}); err != nil {
+		return err
+	}
+	return s.Remove(ctx, o)
+}
+
+// property is a property of one of QEMU's objects.
+type property struct {
+	Path     string `json:"path"`
+	Property string `json:"property"`
+	Value    string `json:"value"`
+}
+
+// writable is the base of an overlay as it was before.
+func (s shielded) writable(ctx context.Context, o shield.Overlay) (qcow2Node, error) {
+	graph, err := ask(ctx, s.domain, func(d *Domain) (g blockGraph, err error) {
+		return g, query(monitor{d.dom}, "x-debug-query-block-graph", &g)
+	})
+	if err != nil {
+		return qcow2Node{}, err
+	}
+	file := graph.below(o.Base, "file")
+	if file == "" {
+		return qcow2Node{}, fmt.Errorf("find the file of block node %s: QEMU has none", o.Base)
+	}
+	node := nodeOf(o.Base, file, o.Options)
+	if backing := graph.below(o.Base, "backing"); backing != "" {
+		node.Backing = &backing
+	}
+	return node, nil
+}
