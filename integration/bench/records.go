@@ -34,7 +34,7 @@ func records(ctx context.Context, p cli.Program) (err error) {
 	fmt.Printf("records of four disks\n  %4d snapshots: %s\n  %4d snapshots: %s\n  create ratio %.2f, list %+d ms\n\n",
 		fewSnapshots, few, manySnapshots, many, float64(many.create.median())/float64(few.create.median()),
 		(many.list.median() - few.list.median()).Milliseconds())
-	return r.stillRead(ctx)
+	return errors.Join(r.stillRead(ctx), r.removeAll(ctx))
 }
 
 // recorder takes snapshots of one domain.
@@ -57,7 +57,7 @@ func (c recordCosts) String() string {
 // with measures the verbs on a domain that has so many snapshots.
 func (r *recorder) with(ctx context.Context, snapshots int) (c recordCosts, err error) {
 	for ; r.taken < snapshots; r.taken++ {
-		if _, err := r.do(ctx, "snapshot-create-as", r.domain, fmt.Sprintf("nightly-%04d", r.taken)); err != nil {
+		if _, err := r.do(ctx, "snapshot-create-as", r.domain, snapshotName(r.taken)); err != nil {
 			return c, err
 		}
 	}
@@ -103,3 +103,11 @@ func (r *recorder) stillRead(ctx context.Context) error {
 	}
 	return nil
 }
+
+// removeAll takes the snapshots away, so that the domain can go.
+func (r *recorder) removeAll(ctx context.Context) error {
+	_, err := r.do(ctx, "snapshot-delete", r.domain, snapshotName(0), "--children")
+	return err
+}
+
+func snapshotName(n int) string { return fmt.Sprintf("nightly-%04d", n) }
