@@ -106,6 +106,11 @@ func (x *torturer) runAt(point string, args []string, happen func(*os.Process)) 
 	run := p.Command(x.t.Context(), args...)
 	var said strings.Builder
 	run.Stdout = &said
+	defer func() {
+		if x.t.Failed() {
+			x.t.Logf("domsnap says: %s", said.String())
+		}
+	}()
 	check(x.t, run.Start())
 	x.awaitFile(there)
 	happen(run.Process)
