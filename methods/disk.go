@@ -9,6 +9,9 @@ type Disk struct {
 	// Format is what the domain XML says, never what the content looks like.
 	Format string `json:"format"`
 	Serial string `json:"serial,omitempty"`
+	// Still: the domain is active, and yet the disk does not change when it is taken: QEMU has it open for reading, and what
+	// the guest writes goes elsewhere.
+	Still bool `json:"-"`
 	// Cache is libvirt's cache mode; empty for the hypervisor's default.
 	Cache string `json:"cache,omitempty"`
 }

@@ -266,11 +266,13 @@ func (p *Plan) acts() []*act {
 	var acts []*act
 	groups := map[methods.Method]*act{}
 	for _, d := range p.Disks {
+		ref := d.ref
+		ref.Disk.Still = slices.ContainsFunc(p.overlays, func(o shield.Overlay) bool { return !o.Stays && o.Disk.Target == d.Target })
 		if g := groups[d.method]; g != nil {
-			g.refs = append(g.refs, d.ref)
+			g.refs = append(g.refs, ref)
 			continue
 		}
-		a := &act{method: d.method, refs: []methods.Ref{d.ref}, stage: methods.Readied}
+		a := &act{method: d.method, refs: []methods.Ref{ref}, stage: methods.Readied}
 		if d.method.Traits().Atomic {
 			groups[d.method] = a
 		}

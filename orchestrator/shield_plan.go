@@ -57,7 +57,7 @@ func (op *operation) planShield(ctx context.Context, p *Plan, way Way) error {
 // takesTime says that the act does, and that all it needs is a disk that is still.
 func (a *act) takesTime() bool {
 	t := a.method.Traits()
-	return t.BelowQEMU || t.ReadsDisk
+	return t.BelowQEMU || t.ReadsDisk || t.HoldsJob
 }
 
 // movesOver says that the act puts its disks onto overlays of a known place.

@@ -51,7 +51,19 @@ func (c *creation) readyShield(ctx context.Context) error {
 	}
 	hold := string(Hold)
 	c.plan.Hold.HeldBy, c.plan.overlays, c.shield = &hold, nil, nil
-	return nil
+	return c.prepareAgain(ctx)
+}
+
+// prepareAgain: what was made ready counted on disks that are still.
+func (c *creation) prepareAgain(ctx context.Context) error {
+	c.abandon(ctx)
+	for _, a := range c.acts {
+		if err := c.dropAll(ctx, a); err != nil {
+			return err
+		}
+	}
+	c.acts = nil
+	return c.prepare(ctx)
 }
 
 // window is what is done while the guest is held: everything, or, with a shield, what makes an end to the holding.

@@ -31,10 +31,9 @@ func TestCopy(t *testing.T) {
 	w.checkCopyIsPlanned()
 	_, err := w.Control(t.Context(), fmt.Sprintf(writer, strings.Join(w.targets, " ")))
 	check(t, err)
-	for i := range 2 {
-		w.checkInstant(fmt.Sprintf("frozen%d", i), "filesystem", "--diskspec", copied)
-	}
-	w.checkInstant("paused", "crash", "--diskspec", copied, "--quiesce", "no")
+	w.checkInstant("frozen0", "filesystem", "--diskspec", copied, "--hold")
+	w.checkInstant("frozen1", "filesystem", "--diskspec", copied, "--shield")
+	w.checkInstant("paused", "crash", "--diskspec", copied, "--quiesce", "no", "--hold")
 	_, err = w.Control(t.Context(), "kill $(cat /run/writer.pid)")
 	check(t, err)
 	w.fill(1)

@@ -1,5 +1,6 @@
-// Package fullcopy snapshots a disk of any kind by copying all of it into a sparse raw file. A guest that runs is held
-// for the beginning of the copy only: libvirt's backup job copies what the guest is about to overwrite first.
+// Package fullcopy snapshots a disk of any kind by copying all of it into a sparse raw file. A guest that runs is
+// held for the beginning of the copy only: it writes elsewhere meanwhile, or libvirt's backup job copies what it is about to
+// overwrite first.
 package fullcopy
 
 import (

@@ -27,8 +27,8 @@ func (m *Method) Prepare(ctx context.Context, refs []methods.Ref) (_ methods.Pre
 			return nil, fmt.Errorf("prepare disk %s: %w", ref.Disk.Target, err)
 		}
 	}
-	if d := refs[0].Disk.Domain; d.Active {
-		p.backup, err = m.Hypervisor.ReadyBackup(ctx, d.UUID, p.targets())
+	if d := refs[0].Disk; d.Domain.Active && !d.Still {
+		p.backup, err = m.Hypervisor.ReadyBackup(ctx, d.Domain.UUID, p.targets())
 		if err != nil {
 			return nil, fmt.Errorf("make ready to copy disks: %w", err)
 		}
@@ -41,12 +41,12 @@ func (m *Method) Take(ctx context.Context, ref methods.Ref) error {
 	return methods.TakeNow(ctx, m, ref)
 }
 
-// prepared is the copies of one snapshot. They are finished by Close: libvirt only begins them while the disks are
-// still.
+// prepared is the copies of one snapshot. They are finished by Close: of a guest that is held, libvirt only begins them
+// while the disks are still.
 type prepared struct {
 	*Method
 	copies []openCopy
-	// backup is libvirt's job, nil for a domain that is off.
+	// backup is libvirt's job, nil for disks that stay as they are.
 	backup Backup
 	taken  bool
 }
@@ -102,10 +102,10 @@ func (p *prepared) Take(ctx context.Context) error {
 	return nil
 }
 
-// convert copies a disk of a domain that is off. The target is known to be empty, so nothing is written where the disk
+// convert copies a disk that nobody writes to. The target is known to be empty, so nothing is written where the disk
 // has zeroes.
 func (m *Method) convert(ctx context.Context, c openCopy) error {
-	name, err := image.Image{Source: c.ref.Disk.Source, Format: c.ref.Disk.Format}.QEMUName(ctx, false)
+	name, err := image.Image{Source: c.ref.Disk.Source, Format: c.ref.Disk.Format}.QEMUName(ctx, c.ref.Disk.Still)
 	if err != nil {
 		return err
 	}
