@@ -78,6 +78,11 @@ func (ui *ui) encode(value any) error {
 	if err := e.Encode(value); err != nil {
 		return err
 	}
+	if !bytes.ContainsFunc(text.Bytes(), unprintable) {
+		// A list of all that a domain has is not copied once more.
+		_, err := ui.out.Write(text.Bytes())
+		return err
+	}
 	_, err := io.WriteString(ui.out, escaped(text.String()))
 	return err
 }
