@@ -2,7 +2,6 @@ package virt
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -74,9 +73,18 @@ type device struct {
 		Image struct {
 			Size int64 `json:"virtual-size"`
 		} `json:"image"`
-		Bitmaps []json.RawMessage `json:"dirty-bitmaps"`
+		Bitmaps []bitmap `json:"dirty-bitmaps"`
 	} `json:"inserted"`
 }
+
+// bitmap keeps what was written since a checkpoint.
+type bitmap struct {
+	Name string `json:"name"`
+}
+
+// counts says that somebody counts on it. Those of jobs have no name, and one that libvirt has for a while is left where it
+// commits into a raw image.
+func (b bitmap) counts() bool { return b.Name != "" && !strings.HasPrefix(b.Name, "libvirt-tmp-") }
 
 // targetDevices are the devices of the disks.
 func (d *Domain) targetDevices(targets []string) ([]device, error) {
@@ -110,7 +118,7 @@ func (d device) node(target string) (shield.Node, error) {
 	if !slices.Contains(plainDrivers, i.Driver) {
 		return shield.Node{}, methods.Unsupportedf("disk %s goes through a filter of QEMU's (%s)", target, i.Driver)
 	}
-	if len(i.Bitmaps) > 0 {
+	if slices.ContainsFunc(i.Bitmaps, bitmap.counts) {
 		return shield.Node{}, methods.Blockedf("disk %s has a checkpoint or a backup (a dirty bitmap)", target)
 	}
 	return shield.Node{
