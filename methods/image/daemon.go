@@ -13,7 +13,7 @@ import (
 	"github.com/domsnap/domsnap/methods/command"
 )
 
-// daemon is a qemu-nbd that lives no longer than this process.
+// daemon is a qemu-nbd of ours.
 type daemon struct {
 	process *exec.Cmd
 	stderr  *bytes.Buffer
@@ -21,11 +21,19 @@ type daemon struct {
 	ended chan error
 }
 
-// launch starts qemu-nbd. It keeps a file open besides, if there is one.
-func launch(args []string, keep *os.File) (*daemon, error) {
+// launch starts qemu-nbd, as one that lives on without us until its client has gone.
+func launch(args []string) (*daemon, error) { return start(args, nil, 0) }
+
+// launchBound starts a qemu-nbd that only reads, and that is killed when this process ends, however that does. It keeps a
+// file open besides, if there is one.
+func launchBound(args []string, keep *os.File) (*daemon, error) {
+	return start(args, keep, syscall.SIGKILL)
+}
+
+func start(args []string, keep *os.File, death syscall.Signal) (*daemon, error) {
 	d := &daemon{process: exec.Command(qemuNBD, args...), stderr: &bytes.Buffer{}, ended: make(chan error, 1)}
 	d.process.Stderr, d.process.Env = d.stderr, command.Environment()
-	d.process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
+	d.process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: death}
 	if keep != nil {
 		d.process.ExtraFiles = []*os.File{keep}
 	}

@@ -64,7 +64,7 @@ func (e Export) Serve(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	server, err := launch(append(d.arguments(), args...), e.Keep)
+	server, err := launchBound(append(d.arguments(), args...), e.Keep)
 	if err != nil {
 		return err
 	}
@@ -126,12 +126,15 @@ func (d *daemon) attend(ctx context.Context) error {
 
 // stop ends the server and waits until it has.
 func (d *daemon) stop() error {
-	_ = d.process.Process.Signal(syscall.SIGTERM)
-	select {
-	case err := <-d.ended:
-		d.ended <- err
-		return nil
-	case <-time.After(endTimeout):
+	for end := time.Now().Add(endTimeout); time.Now().Before(end); {
+		// A signal that comes just before qemu-nbd waits for its readers is not noticed until one of them moves.
+		_ = d.process.Process.Signal(syscall.SIGTERM)
+		select {
+		case err := <-d.ended:
+			d.ended <- err
+			return nil
+		case <-time.After(pollEnd):
+		}
 	}
 	err := fmt.Errorf("wait for the end of %s: %w", qemuNBD, context.DeadlineExceeded)
 	return errors.Join(err, d.process.Process.Kill(), <-d.ended)

@@ -21,6 +21,7 @@ const (
 	startTimeout = 30 * time.Second
 	endTimeout   = 30 * time.Second
 	pollSocket   = 2 * time.Millisecond
+	pollEnd      = 200 * time.Millisecond
 )
 
 // server is an image that a qemu-nbd of our own serves to us alone.
@@ -39,7 +40,7 @@ func serve(ctx context.Context, i Image, mode int) (_ methods.Writable, err erro
 	if command.Missing(qemuNBD) != "" {
 		return nil, methods.Unsupportedf("%s is missing: install qemu-utils", qemuNBD)
 	}
-	s, err := start(i.arguments(name, mode))
+	s, err := startServer(i.arguments(name, mode))
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", i.Source, err)
 	}
@@ -61,14 +62,14 @@ func (i Image) arguments(name string, mode int) []string {
 	return append(args, name)
 }
 
-func start(args []string) (*server, error) {
+func startServer(args []string) (*server, error) {
 	// Nobody else may come in at the socket's door.
 	dir, err := os.MkdirTemp("", "domsnap-nbd-")
 	if err != nil {
 		return nil, err
 	}
 	s := &server{dir: dir}
-	if s.daemon, err = launch(append([]string{"--socket=" + s.socket()}, args...), nil); err != nil {
+	if s.daemon, err = launch(append([]string{"--socket=" + s.socket()}, args...)); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	return s, nil
