@@ -115,35 +115,47 @@ func (op *operation) overlays(ctx context.Context, p *Plan) ([]shield.Overlay, e
 	if err != nil {
 		return nil, err
 	}
-	var overlays []shield.Overlay
+	var refs []methods.Ref
 	for _, a := range p.acts() {
-		if !a.takesTime() && !a.movesOver() {
-			continue
+		if a.takesTime() || a.movesOver() {
+			refs = append(refs, a.refs...)
 		}
-		nodes, err := op.domain.Shielded().Survey(ctx, targetsOf(a.refs))
-		if err != nil {
+	}
+	nodes, err := op.domain.Shielded().Survey(ctx, targetsOf(refs))
+	if err != nil {
+		return nil, err
+	}
+	if !op.mayStay(refs, nodes) {
+		// They have their own transaction while the guest is held.
+		refs, nodes = withoutStaying(refs, nodes)
+	}
+	overlays := make([]shield.Overlay, len(refs))
+	for i, ref := range refs {
+		if overlays[i], err = op.overlay(ref, nodes[i], defined); err != nil {
 			return nil, err
-		}
-		if !a.takesTime() && !op.mayStay(nodes) {
-			continue
-		}
-		for i, node := range nodes {
-			o, err := op.overlay(a.refs[i], node, defined)
-			if err != nil {
-				return nil, err
-			}
-			overlays = append(overlays, o)
 		}
 	}
 	return overlays, op.shieldFolder().CheckRoom(needed(overlays))
 }
 
-// mayStay says that libvirt can be told of overlays on the nodes afterwards.
-func (op *operation) mayStay(nodes []shield.Node) bool {
-	return !slices.ContainsFunc(nodes, func(n shield.Node) bool {
+// mayStay says that libvirt can be told afterwards of the overlays that disks stay on.
+func (op *operation) mayStay(refs []methods.Ref, nodes []shield.Node) bool {
+	for i, n := range nodes {
 		disk, _ := op.desc.Disk(n.Target)
-		return n.Driver != "qcow2" || disk.Tuned
-	})
+		if refs[i].Active != "" && (n.Driver != "qcow2" || disk.Tuned) {
+			return false
+		}
+	}
+	return true
+}
+
+func withoutStaying(refs []methods.Ref, nodes []shield.Node) (others []methods.Ref, on []shield.Node) {
+	for i, ref := range refs {
+		if ref.Active == "" {
+			others, on = append(others, ref), append(on, nodes[i])
+		}
+	}
+	return others, on
 }
 
 func (op *operation) overlay(ref methods.Ref, node shield.Node, defined *xmlspec.Domain) (shield.Overlay, error) {
