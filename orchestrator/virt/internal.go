@@ -4,13 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 
 	"github.com/digitalocean/go-qemu/qmp"
 	"github.com/digitalocean/go-qemu/qmp/raw"
 	"libvirt.org/go/libvirt"
-	"libvirt.org/go/libvirtxml"
 
 	"github.com/domsnap/domsnap/methods"
 	"github.com/domsnap/domsnap/methods/qemu"
@@ -101,54 +98,16 @@ func (h *Host) DropInternal(ctx context.Context, uuid string, s qemu.InternalSna
 	})
 }
 
-// deviceList is what is read of query-block.
-type deviceList []struct {
-	// QDev is the id of the device in the guest, or the path of its part that has the disk.
-	QDev     string `json:"qdev"`
-	Inserted struct {
-		// Node is the topmost block node, File what it reads and writes.
-		Node string `json:"node-name"`
-		File string `json:"file"`
-	} `json:"inserted"`
-}
-
-func blockDevices(m qmp.Monitor) (deviceList, error) {
-	var devices deviceList
-	return devices, query(m, "query-block", &devices)
-}
-
-// node finds the block node of a disk by libvirt's alias of the device. One with another file than libvirt believes is
-// not touched.
+// node finds the block node of a disk. One with another file than libvirt believes is not touched.
 func (l deviceList) node(d *xmlspec.Domain, s qemu.InternalSnapshot) (string, error) {
-	alias, err := aliasOf(d, s.Target)
+	found, err := l.of(d, s.Target)
 	if err != nil {
 		return "", err
 	}
-	for _, device := range l {
-		if !slices.Contains(strings.Split(device.QDev, "/"), alias) {
-			continue
-		}
-		if device.Inserted.File != s.File {
-			return "", methods.Blockedf("QEMU has %q open as disk %s, not %s", device.Inserted.File, s.Target, s.File)
-		}
-		return device.Inserted.Node, nil
+	if found.Inserted.File != s.File {
+		return "", methods.Blockedf("QEMU has %q open as disk %s, not %s", found.Inserted.File, s.Target, s.File)
 	}
-	return "", fmt.Errorf("find disk %s (%s) in QEMU: it has no such block device", s.Target, alias)
-}
-
-func aliasOf(d *xmlspec.Domain, target string) (string, error) {
-	disk, ok := d.Disk(target)
-	if !ok {
-		return "", fmt.Errorf("find disk %s of domain %s: it has none", target, d.Name)
-	}
-	var parsed libvirtxml.DomainDisk
-	if err := parsed.Unmarshal(disk.XML); err != nil {
-		return "", fmt.Errorf("read disk %s: %w", target, err)
-	}
-	if parsed.Alias == nil || parsed.Alias.Name == "" {
-		return "", fmt.Errorf("read disk %s: libvirt names no device for it", target)
-	}
-	return parsed.Alias.Name, nil
+	return found.Inserted.Node, nil
 }
 
 var _ qemu.InternalHypervisor = (*Host)(nil)

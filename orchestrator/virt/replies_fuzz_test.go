@@ -1,6 +1,7 @@
 package virt
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"unicode"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/domsnap/domsnap/integration/bounds"
 	"github.com/domsnap/domsnap/methods/qemu"
+	"github.com/domsnap/domsnap/orchestrator/shield"
 	"github.com/domsnap/domsnap/xmlspec"
 )
 
@@ -48,6 +50,7 @@ func FuzzMonitor(f *testing.F) {
 	f.Add(`{"id":"libvirt-5","error":{"class":"GenericError","desc":"Device 'x' has no medium\u001b"}}`)
 	f.Add(`{"return":[{"qdev":"/////virtio-disk0","inserted":{"file":"/img/a.qcow2"}},{"qdev":"virtio-disk0","inserted":{"file":"json:{}"}}]}`)
 	f.Add(`{"return":null}`)
+	f.Add(`{"return":{"nodes":[{"id":1,"name":"libvirt-5-format"},{"id":2,"name":"f"}],"edges":[{"parent":1,"child":2,"name":"file"},{"parent":9,"child":-1,"name":"file"}]}}`)
 	f.Fuzz(func(t *testing.T, reply string) {
 		d, s := liveDomain(t), qemu.InternalSnapshot{Target: "vda", File: "/img/a.qcow2", Name: "ds-sone-vda", ID: "1"}
 		bounds.Within(t, func() {
@@ -57,10 +60,31 @@ func FuzzMonitor(f *testing.F) {
 					t.Errorf("node %q of %s", node, reply)
 				}
 			}
+			checkShieldReads(t, said, d)
 			_, _ = internalActions(said, d, []qemu.InternalSnapshot{s})
 			_, _ = raw.NewMonitor(said).BlockdevSnapshotDeleteInternalSync("node", &s.ID, &s.Name)
 		})
 	})
+}
+
+// checkShieldReads: a shield takes nothing for the node of the disk that is of another device, or goes through a filter.
+func checkShieldReads(t *testing.T, said *transcript, d *xmlspec.Domain) {
+	devices, err := blockDevices(said)
+	if err != nil {
+		return
+	}
+	found, err := devices.of(d, "vda")
+	if err != nil {
+		return
+	}
+	if n, err := found.node("vda"); err == nil && !slices.Contains(plainDrivers, n.Driver) {
+		t.Errorf("%+v", n)
+	}
+	_ = found.place(shield.Overlay{Node: "ds-sone-vda", File: "/s/o.qcow2"})
+	var g blockGraph
+	if query(said, "x-debug-query-block-graph", &g) == nil {
+		_ = g.below("libvirt-5-format", "file")
+	}
 }
 
 // FuzzBackupJob reads libvirt's backup job.

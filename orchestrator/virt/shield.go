@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/digitalocean/go-qemu/qmp/raw"
 	"libvirt.org/go/libvirt"
@@ -57,58 +56,21 @@ func (d *Domain) checkJobs() error {
 	return nil
 }
 
-// device is what is read of one of query-block's.
-type device struct {
-	QDev string `json:"qdev"`
-	// source is the file that libvirt believes the disk to be on.
-	source   string
-	Inserted struct {
-		Node         string `json:"node-name"`
-		Driver       string `json:"drv"`
-		DetectZeroes string `json:"detect_zeroes"`
-		Cache        struct {
-			Direct  bool `json:"direct"`
-			NoFlush bool `json:"no-flush"`
-		} `json:"cache"`
-		Image struct {
-			Size int64 `json:"virtual-size"`
-		} `json:"image"`
-		Bitmaps []bitmap `json:"dirty-bitmaps"`
-	} `json:"inserted"`
-}
-
-// bitmap keeps what was written since a checkpoint.
-type bitmap struct {
-	Name string `json:"name"`
-}
-
-// counts says that somebody counts on it. Those of jobs have no name, and one that libvirt has for a while is left where it
-// commits into a raw image.
-func (b bitmap) counts() bool { return b.Name != "" && !strings.HasPrefix(b.Name, "libvirt-tmp-") }
-
 // targetDevices are the devices of the disks.
 func (d *Domain) targetDevices(targets []string) ([]device, error) {
 	parsed, err := d.parsed(0)
 	if err != nil {
 		return nil, err
 	}
-	var all []device
-	if err := query(monitor{d.dom}, "query-block", &all); err != nil {
+	all, err := blockDevices(monitor{d.dom})
+	if err != nil {
 		return nil, err
 	}
 	found := make([]device, len(targets))
 	for i, target := range targets {
-		alias, err := aliasOf(parsed, target)
-		if err != nil {
+		if found[i], err = all.of(parsed, target); err != nil {
 			return nil, err
 		}
-		at := slices.IndexFunc(all, func(d device) bool { return slices.Contains(strings.Split(d.QDev, "/"), alias) })
-		if at < 0 {
-			return nil, fmt.Errorf("find disk %s (%s) in QEMU: it has no such block device", target, alias)
-		}
-		disk, _ := parsed.Disk(target)
-		found[i] = all[at]
-		found[i].source = disk.Source.File
 	}
 	return found, nil
 }
