@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/domsnap/domsnap/integration/lab"
 	"github.com/domsnap/domsnap/orchestrator"
@@ -117,35 +118,56 @@ func (x *torturer) libvirtWorks() {
 // TestTorturePowerLoss: everything that runs on the host dies at once, at each act of a create, and the domain is started
 // without us: what the guest was told is on its disks is there.
 func TestTorturePowerLoss(t *testing.T) {
+	shieldedEnd(t, "power loss", func(x *torturer, domsnap *os.Process) {
+		_ = domsnap.Kill()
+		dies("domsnap-guardian", "qemu-system-x86_64", "libvirtd")
+		tool(t, "libvirtd", "-d")
+		check(t, x.Reconnect())
+	})
+}
+
+// TestTortureQEMUDies: the guest's QEMU alone dies, and the create goes on as well as it can.
+func TestTortureQEMUDies(t *testing.T) {
+	shieldedEnd(t, "QEMU dies", func(x *torturer, _ *os.Process) {
+		dies("qemu-system-x86_64")
+		x.await(func() bool { return strings.Contains(tool(t, "virsh", "domstate", x.Name()), "shut off") }, true, 10*time.Second)
+	})
+}
+
+// shieldedEnd has the guest end at each act of a create.
+func shieldedEnd(t *testing.T, name string, end func(*torturer, *os.Process)) {
 	x := newTorturer(t, small(fiveKinds()...))
-	before := objects(t)
+	before, start := objects(t), time.Now()
 	x.boot()
 	v := x.createsRunning("--shield")
 	all := x.points(v)
 	chosen := choose(all, x.every)
 	for _, point := range chosen {
-		x.t.Logf("power loss: %s", point)
-		x.losesPower(point, v)
+		t.Logf("%s: %s", name, point)
+		x.endsAt(point, v, func(domsnap *os.Process) { end(x, domsnap) })
 		if t.Failed() {
-			t.Fatalf("power was lost %s", point)
+			t.Fatalf("%s %s", name, point)
 		}
 	}
-	t.Logf("torture: power loss     %3d points, %3d tried, all passed", len(all), len(chosen))
+	t.Logf("torture: %-14s %3d points, %3d tried, all passed, in %3.0f s", name, len(all), len(chosen), time.Since(start).Seconds())
 	x.end(before)
 }
 
-func (x *torturer) losesPower(point string, v victim) {
+// dies kills programs by their names.
+func dies(programs ...string) {
+	for _, p := range programs {
+		_ = exec.Command("pkill", "-9", "-f", "^(/[^ ]*/)?"+p).Run()
+	}
+}
+
+func (x *torturer) endsAt(point string, v victim, end func(*os.Process)) {
 	x.t.Helper()
 	definition, acked := x.definition(), 0
 	x.runAt(point, v.args, func(domsnap *os.Process) {
 		acked = x.acked()
-		_ = domsnap.Kill()
-		for _, program := range []string{"domsnap-guardian", "qemu-system-x86_64", "libvirtd"} {
-			_ = exec.Command("pkill", "-9", "-f", "^(/[^ ]*/)?"+program).Run()
-		}
+		end(domsnap)
 	})
-	tool(x.t, "libvirtd", "-d")
-	check(x.t, x.Reconnect())
+	x.await(guarded, false, longestHeld)
 	check(x.t, x.Start())
 	check(x.t, x.WaitAgent(lab.BootTimeout))
 	x.checkRecords(acked)
