@@ -145,7 +145,7 @@ func (op *operation) lowerShield(ctx context.Context, s *shield.Shield, l loweri
 		return err
 	}
 	return s.Lower(ctx, shield.LowerOptions{
-		Active: op.desc.Active(), HandOver: l.handOver,
+		Active: op.desc.Active(), HandOver: l.handOver, Progress: op.progress("commit the overlays of the shield"),
 		Pause: func(ctx context.Context, act func(context.Context) error) error {
 			return op.pauseFor(ctx, &standing{Guest: op.domain, align: s.Align, paused: l.paused}, act)
 		},
