@@ -81,7 +81,11 @@ func (c *creation) fail(ctx context.Context, cause error) error {
 	if errors.Is(cause, quiesce.ErrNotReleased) {
 		return cause
 	}
-	if err := errors.Join(c.lower(ctx, nil), c.undo(ctx)); err != nil {
+	err := c.lower(ctx, nil)
+	if err == nil {
+		err = c.undo(ctx)
+	}
+	if err != nil {
 		return c.unfinished(errors.Join(cause, err))
 	}
 	if err := c.endJournal(ctx); err != nil {

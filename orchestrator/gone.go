@@ -87,6 +87,9 @@ func (o *Orchestrator) recoverGone(ctx context.Context, uuid string, gone error)
 	if intent.Verb != journal.Create {
 		return nil, op.abandoned(intent, gone)
 	}
+	if len(intent.Shield) > 0 {
+		return nil, op.abandoned(intent, fmt.Errorf("%w; what the guest has written may be in %s", gone, intent.Shield[0].File))
+	}
 	did, err := op.undoCreate(ctx, intent)
 	if err != nil {
 		return nil, op.abandoned(intent, err)

@@ -47,6 +47,7 @@ type Plan struct {
 	Steps       []PlannedStep `json:"steps"`
 
 	overlays []shield.Overlay
+	noPause  bool
 }
 
 // PlannedDisk is one disk of a plan.
@@ -132,7 +133,7 @@ func (op *operation) checkRoom(p *Plan) error {
 func (op *operation) newPlan(opts CreateOptions) (*Plan, error) {
 	p := &Plan{
 		Domain: op.desc.Name, ID: newID(), Parent: op.nameOf(op.lineage.Current), Skipped: []Skipped{},
-		Name: opts.Name, Description: opts.Description,
+		Name: opts.Name, Description: opts.Description, noPause: opts.NoPause,
 	}
 	if d := opts.Descriptor; d != nil {
 		p.Name, p.Description = orElse(p.Name, d.Name), orElse(p.Description, d.Description)

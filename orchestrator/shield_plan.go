@@ -50,7 +50,7 @@ func (op *operation) planShield(ctx context.Context, p *Plan, way Way) error {
 	}
 	by := string(Shield)
 	p.Hold.HeldBy, p.overlays = &by, overlays
-	p.Hold.Why += "; overlays shield " + strings.Join(overlaid(overlays), ", ")
+	p.Hold.Why += "; for one transaction, which puts " + strings.Join(overlaid(overlays), ", ") + " onto overlays"
 	return nil
 }
 
@@ -108,6 +108,8 @@ func (op *operation) overlays(ctx context.Context, p *Plan) ([]shield.Overlay, e
 	switch {
 	case op.Run == nil:
 		return nil, methods.Unsupportedf("overlays cannot be made here")
+	case p.noPause:
+		return nil, methods.Unsupportedf("the guest must not be paused (--no-pause), and it is when overlays are taken away")
 	case !op.desc.Persistent:
 		return nil, methods.Unsupportedf("the domain has no definition that a start could find overlays in")
 	}
@@ -131,7 +133,7 @@ func (op *operation) overlays(ctx context.Context, p *Plan) ([]shield.Overlay, e
 	}
 	overlays := make([]shield.Overlay, len(refs))
 	for i, ref := range refs {
-		if overlays[i], err = op.overlay(ref, nodes[i], defined); err != nil {
+		if overlays[i], err = op.overlay(ctx, ref, plannedOn{nodes[i], defined}); err != nil {
 			return nil, err
 		}
 	}
@@ -158,11 +160,25 @@ func withoutStaying(refs []methods.Ref, nodes []shield.Node) (others []methods.R
 	return others, on
 }
 
-func (op *operation) overlay(ref methods.Ref, node shield.Node, defined *xmlspec.Domain) (shield.Overlay, error) {
+// plannedOn is what an overlay is planned on: the disk's block node, and what the next start begins with.
+type plannedOn struct {
+	node    shield.Node
+	defined *xmlspec.Domain
+}
+
+func (op *operation) overlay(ctx context.Context, ref methods.Ref, on plannedOn) (shield.Overlay, error) {
+	node, defined := on.node, on.defined
 	disk, _ := op.desc.Disk(node.Target)
 	next, ok := defined.Disk(node.Target)
+	var starts methods.Disk
+	var err error
+	if ok {
+		if starts, err = op.disk(ctx, next); err != nil {
+			return shield.Overlay{}, err
+		}
+	}
 	switch {
-	case !ok || next.Format != disk.Format:
+	case !ok || starts.Format != ref.Disk.Format || starts.Source.String() != ref.Disk.Source.String():
 		return shield.Overlay{}, methods.Blockedf("the definition has another disk %s", node.Target)
 	case disk.Encrypted || disk.CopyOnRead:
 		return shield.Overlay{}, methods.Unsupportedf("disk %s is encrypted by QEMU, or copies on reading", node.Target)
@@ -178,6 +194,11 @@ func (op *operation) overlay(ref methods.Ref, node shield.Node, defined *xmlspec
 	o.Options.Discard = disk.Discard
 	if ref.Active != "" {
 		o.Stays, o.File = true, ref.Active
+	}
+	if o.Stays {
+		if o.Settled, err = next.On(o.File); err != nil {
+			return o, err
+		}
 	}
 	o.Raised, err = next.OnOverlay(o.File)
 	return o, err

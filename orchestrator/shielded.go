@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"sync/atomic"
 	"time"
 
@@ -51,6 +52,9 @@ func (c *creation) readyShield(ctx context.Context) error {
 	}
 	hold := string(Hold)
 	c.plan.Hold.HeldBy, c.plan.overlays, c.shield = &hold, nil, nil
+	if err := c.writeJournal(ctx, c.intent()); err != nil {
+		return err
+	}
 	return c.prepareAgain(ctx)
 }
 
@@ -147,14 +151,14 @@ func (op *operation) lowerShield(ctx context.Context, s *shield.Shield, l loweri
 	return s.Lower(ctx, shield.LowerOptions{
 		Active: op.desc.Active(), HandOver: l.handOver, Progress: op.progress("commit the overlays of the shield"),
 		Pause: func(ctx context.Context, act func(context.Context) error) error {
-			return op.pauseFor(ctx, &standing{Guest: op.domain, align: s.Align, paused: l.paused}, act)
+			return op.pauseFor(ctx, &standing{Domain: op.domain, align: s.Align, paused: l.paused}, act)
 		},
 	})
 }
 
 // standing is a guest that stands still while the shield is taken away.
 type standing struct {
-	quiesce.Guest
+	Domain
 	align  func(context.Context) error
 	paused *time.Duration
 	// aligned: the definition says what the disks are on.
@@ -165,16 +169,28 @@ type standing struct {
 func (g *standing) Resume(ctx context.Context) error {
 	if !g.aligned.Load() {
 		if err := g.align(ctx); err != nil {
-			return err
+			return g.orGone(ctx, err)
 		}
 	}
-	return g.Guest.Resume(ctx)
+	return g.Domain.Resume(ctx)
+}
+
+// orGone: a guest that does not run any more need not go on.
+func (g *standing) orGone(ctx context.Context, err error) error {
+	desc, describeErr := g.Describe(ctx)
+	if describeErr == nil && !desc.Active() {
+		return fmt.Errorf("%w: %w", quiesce.ErrGone, err)
+	}
+	return err
 }
 
 // pauseFor pauses a guest that runs, with a guardian that knows what has to be done before it goes on.
 func (op *operation) pauseFor(ctx context.Context, g *standing, act func(context.Context) error) (err error) {
+	if err := op.refresh(ctx); err != nil {
+		return err
+	}
 	if op.desc.State == Paused {
-		return act(ctx)
+		return op.whilePaused(ctx, g, act)
 	}
 	guardian, err := op.Guardian(ctx, op.identity(), op.lockFile)
 	if err != nil {
@@ -183,11 +199,24 @@ func (op *operation) pauseFor(ctx context.Context, g *standing, act func(context
 	defer func() { err = errors.Join(err, guardian.Dismiss()) }()
 	report, err := quiesce.Within(ctx, g, quiesce.Options{Policy: quiesce.No, Guardian: guardian}, func(ctx context.Context) error {
 		err := act(ctx)
-		g.aligned.Store(err == nil)
+		g.aligned.Store(err == nil || errors.Is(err, shield.ErrNotReady))
 		return err
 	})
 	*g.paused += report.PausedFor
 	return err
+}
+
+// whilePaused is for a guest that somebody else has paused, and who lets it go on when he likes. The pause that is sent is
+// for one who just has.
+func (op *operation) whilePaused(ctx context.Context, g *standing, act func(context.Context) error) error {
+	if err := g.Pause(ctx); err != nil {
+		return err
+	}
+	err := act(ctx)
+	if err == nil || errors.Is(err, shield.ErrNotReady) {
+		return err
+	}
+	return errors.Join(err, g.align(context.WithoutCancel(ctx)))
 }
 
 // AlignShield has the definition of a domain that stands still say what its disks are on, before it goes on. It does
@@ -198,8 +227,11 @@ func (o *Orchestrator) AlignShield(ctx context.Context, name string) error {
 		return err
 	}
 	intent, err := o.journal.Pending(op.desc.UUID)
-	if err != nil || len(intent.Shield) == 0 {
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil
+	}
+	if err != nil {
+		return err
 	}
 	return op.alignShield(ctx, intent)
 }

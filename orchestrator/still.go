@@ -63,9 +63,10 @@ func (c *creation) judge(err error, taken bool) error {
 	}
 }
 
-// oneInstant says that the shield puts all disks onto overlays: nothing else has to be still for them to agree.
+// oneInstant says that the shield puts all disks onto overlays, and that the machine has nothing besides them: nothing else
+// has to be still for them to agree.
 func (c *creation) oneInstant() bool {
-	return c.shield != nil && !slices.ContainsFunc(c.acts, c.at(inside))
+	return c.shield != nil && !slices.ContainsFunc(c.acts, c.at(inside)) && len(c.renewMachine()) == 0
 }
 
 // readsDisk says that a disk has to be wholly still for long, and not just the file systems on it.

@@ -21,6 +21,20 @@ func readLabels(all []libvirtxml.DomainSecLabel) []Label {
 	return labels
 }
 
+// On is the disk's element with a qcow2 file as its source, whose header says what is below it.
+func (d Disk) On(file string) (string, error) {
+	var raw libvirtxml.DomainDisk
+	if err := raw.Unmarshal(d.XML); err != nil {
+		return "", fmt.Errorf("read disk %s: %w", d.Target, err)
+	}
+	if raw.Driver == nil {
+		raw.Driver = &libvirtxml.DomainDiskDriver{}
+	}
+	raw.Source, raw.BackingStore = &libvirtxml.DomainDiskSource{File: &libvirtxml.DomainDiskSourceFile{File: file}}, nil
+	raw.Driver.Type = "qcow2"
+	return raw.Marshal()
+}
+
 // OnOverlay is the disk's element with a qcow2 file as its source, over the source that it has now. Who starts with it
 // needs nothing from the header of the file: what is below it is said whole, with what opens it.
 func (d Disk) OnOverlay(file string) (string, error) {

@@ -33,6 +33,9 @@ func (s *Shield) await(ctx context.Context, raised []Overlay, progress methods.P
 func (s *Shield) converge(ctx context.Context, raised []Overlay) error {
 	for {
 		done, total, ready, err := s.look(ctx, raised)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		if err != nil || ready && done == total {
 			return err
 		}

@@ -44,6 +44,8 @@ type machine struct {
 	// left is how many acts there are until the program dies; half says that the act it dies at was still done.
 	left int
 	half bool
+	// slow is how often the commits are not yet at their end when they are looked at.
+	slow int
 	// acts are all that were asked for.
 	acts []string
 }
@@ -181,11 +183,15 @@ func (m *machine) Places(_ context.Context, all []shield.Overlay) ([]shield.Plac
 func (m *machine) Jobs(context.Context) (map[string]shield.Job, error) {
 	jobs := map[string]shield.Job{}
 	return jobs, m.act("jobs", func() error {
+		m.slow--
 		for target, d := range m.disks {
 			if d.job {
 				job := shield.Job{Ready: true, Total: 1}
 				if d.base == d.seen(d.place) {
 					job.Done = 1
+				}
+				if m.slow > 0 {
+					job = shield.Job{Total: 1}
 				}
 				d.base, jobs[target] = d.seen(d.place), job
 			}
@@ -275,6 +281,15 @@ func (f folder) Commit(_ context.Context, o shield.Overlay) error {
 	})
 }
 
+func (f folder) Unused(_ context.Context, o shield.Overlay) error {
+	return f.act("look whether it is used", func() error {
+		if f.active && f.of(o).place != shield.OnBase {
+			return errors.New("it is in use")
+		}
+		return nil
+	})
+}
+
 // handOver is libvirt's own switch to the overlays of disks that stay.
 func (m *machine) handOver(context.Context) error {
 	return m.act("switch by libvirt", func() error {
@@ -298,7 +313,7 @@ func (m *machine) pause(s *shield.Shield) func(context.Context, func(context.Con
 			return err
 		}
 		err := act(ctx)
-		if err != nil && m.left >= 0 {
+		if err != nil && !errors.Is(err, shield.ErrNotReady) && m.left >= 0 {
 			err = errors.Join(err, s.Align(ctx))
 		}
 		return errors.Join(err, m.act("resume", func() error { m.paused = false; return nil }))

@@ -27,6 +27,8 @@ type Files interface {
 	Make(ctx context.Context, o Overlay) error
 	// Commit brings an overlay's content into its disk, the domain being off. It fails where somebody has either open.
 	Commit(ctx context.Context, o Overlay) error
+	// Unused fails with methods.ErrBlocked while somebody has the overlay open.
+	Unused(ctx context.Context, o Overlay) error
 	// Remove removes the file of an overlay that nothing uses any more, durably. One that is not there is no error.
 	Remove(o Overlay) error
 }
@@ -63,7 +65,8 @@ func (f Folder) Make(ctx context.Context, o Overlay) error {
 	if err := errors.Join(image.CheckOverlay(file, base, o.Disk.Format), f.label(file)); err != nil {
 		return fmt.Errorf("make overlay %s: %w", o.File, err)
 	}
-	return errors.Join(file.Sync(), syncDir(f.Dir), syncDir(filepath.Dir(f.Dir)))
+	above := filepath.Dir(f.Dir)
+	return errors.Join(file.Sync(), syncDir(f.Dir), syncDir(above), syncDir(filepath.Dir(above)))
 }
 
 // baseName is what the header says is below: a path, or else words that QEMU's tools understand.
@@ -125,6 +128,14 @@ func (f Folder) Remove(o Overlay) error {
 		return nil
 	}
 	return errors.Join(err, syncDir(f.Dir))
+}
+
+// Unused implements Files, by QEMU's locks.
+func (f Folder) Unused(ctx context.Context, o Overlay) error {
+	if _, err := f.Run.Run(ctx, qemuImg, "info", "--output=json", "-f", "qcow2", o.File); err != nil {
+		return methods.Blockedf("%s may be in use: %v", o.File, err)
+	}
+	return nil
 }
 
 // Commit implements Files. QEMU's locks keep others out. A disk that stays has its overlay beside it.

@@ -24,7 +24,7 @@ type LowerOptions struct {
 	// Active: QEMU runs, or is paused.
 	Active bool
 	// Pause runs act while the guest stands still, which goes on afterwards if it did before. Whatever becomes of us, it
-	// does not go on before Align has been done.
+	// does not go on before Align has been done, but for ErrNotReady, after which nothing has changed.
 	Pause func(ctx context.Context, act func(context.Context) error) error
 	// HandOver has libvirt put the disks that stay onto their overlays; nil where they do not stay after all.
 	HandOver func(ctx context.Context) error
@@ -40,7 +40,7 @@ func (s *Shield) Lower(ctx context.Context, o LowerOptions) error {
 		going, staying = s.apart()
 	}
 	if !o.Active {
-		return s.lowerOff(ctx, going)
+		return errors.Join(s.lowerOff(ctx, going), s.settle(ctx, staying))
 	}
 	places, err := s.Domain.Places(ctx, s.Overlays)
 	if err != nil {
@@ -67,10 +67,24 @@ func (s *Shield) Lower(ctx context.Context, o LowerOptions) error {
 			return err
 		}
 	}
-	if err := s.defineBases(ctx, going); err != nil {
+	if err := errors.Join(s.defineBases(ctx, going), s.settle(ctx, staying)); err != nil {
 		return err
 	}
 	return s.forget(ctx, going, true)
+}
+
+// settle defines the disks that stay without what was below their overlays.
+func (s *Shield) settle(ctx context.Context, staying []Overlay) error {
+	defined, err := s.Domain.DefinedOn(ctx, staying)
+	if err != nil {
+		return err
+	}
+	for _, o := range defined {
+		if err := s.Domain.Define(ctx, o.Settled); err != nil {
+			return fmt.Errorf("define disk %s: %w", o.Disk.Target, err)
+		}
+	}
+	return nil
 }
 
 // apart tells the overlays that go from those that stay.
@@ -107,15 +121,25 @@ func (s *Shield) lowerOff(ctx context.Context, going []Overlay) error {
 		return err
 	}
 	for _, o := range defined {
-		err := s.Files.Commit(ctx, o)
-		if err == nil {
-			err = s.Domain.Define(ctx, o.Defined)
-		}
-		if err != nil {
+		if err := s.lowerOne(ctx, o); err != nil {
 			return fmt.Errorf("lower disk %s: %w", o.Disk.Target, err)
 		}
 	}
 	return s.forget(ctx, going, false)
+}
+
+// lowerOne: the domain may be started at any time, and then from the overlay as long as the definition names it.
+func (s *Shield) lowerOne(ctx context.Context, o Overlay) error {
+	if err := s.Files.Commit(ctx, o); err != nil {
+		return err
+	}
+	if err := s.Domain.Define(ctx, o.Defined); err != nil {
+		return err
+	}
+	if err := s.Files.Unused(ctx, o); err != nil {
+		return errors.Join(err, s.Domain.Define(ctx, o.Raised))
+	}
+	return nil
 }
 
 // ending is the last part of Lower: the disks that come off their overlays while the guest runs, and those that libvirt
@@ -137,19 +161,20 @@ func (s *Shield) lowerLive(ctx context.Context, e ending) error {
 		if err := s.await(ctx, e.raised, e.Progress); err != nil {
 			return err
 		}
+		// What was committed while the guest stood still need not be committed again.
 		err := e.Pause(ctx, func(ctx context.Context) error { return s.end(ctx, e) })
-		if !errors.Is(err, errNotReady) {
+		if !errors.Is(err, ErrNotReady) {
 			return err
 		}
 	}
 }
 
-// errNotReady: the commits did not get to their end while the guest stood still.
-var errNotReady = errors.New("the commits of the overlays are not at their end")
+// ErrNotReady: the commits did not get to their end while the guest stood still.
+var ErrNotReady = errors.New("the commits of the overlays are not at their end")
 
 // end is done while the guest stands still. The disks hold everything when it returns, and the definition names them.
 func (s *Shield) end(ctx context.Context, e ending) error {
-	bounded, cancel := context.WithTimeoutCause(ctx, pauseFor, errNotReady)
+	bounded, cancel := context.WithTimeoutCause(ctx, pauseFor, ErrNotReady)
 	defer cancel()
 	if err := s.converge(bounded, e.raised); err != nil {
 		return err

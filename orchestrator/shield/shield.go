@@ -30,8 +30,10 @@ type Overlay struct {
 	Stays bool `json:"stays,omitempty"`
 	// Defined is the disk's element in the persistent definition.
 	Defined string `json:"defined"`
-	// Raised is the same element on the overlay.
-	Raised string `json:"raised"`
+	// Raised is the same element on the overlay, with all that is below. Settled leaves that to the overlay's header, as it
+	// has to be where the disk stays: what is below changes with later snapshots.
+	Raised  string `json:"raised"`
+	Settled string `json:"settled,omitempty"`
 }
 
 // Options are what a block node of QEMU has besides its file.

@@ -3,6 +3,7 @@ package shield_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 
@@ -28,7 +29,7 @@ func newScene(t *testing.T, left int, half bool) *scene {
 		m.disks[target] = &fakeDisk{stays: stays, file: stays}
 		s.shield.Overlays = append(s.shield.Overlays, shield.Overlay{
 			Disk: methods.Disk{Target: target}, Node: target, Stays: stays,
-			Defined: target + " on base", Raised: target + " on overlay",
+			Defined: target + " on base", Raised: target + " on overlay", Settled: target + " on overlay",
 		})
 	}
 	m.write()
@@ -105,6 +106,22 @@ func TestShieldComesAndGoes(t *testing.T) {
 	if s.instant == s.all {
 		t.Error("the guest did not go on")
 	}
+}
+
+// TestGuestThatWritesQuickerIsPausedAgain: until the commits get to their end, and never for long at once.
+func TestGuestThatWritesQuickerIsPausedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t, 1<<30, false)
+		s.slow = 2000
+		if err := s.run(true); err != nil {
+			t.Fatal(err)
+		}
+		s.want("at the end")
+		s.gone("at the end", true)
+		if n := len(slices.DeleteFunc(s.acts, func(act string) bool { return act != "pause" })); n < 2 {
+			t.Errorf("it was paused %d times", n)
+		}
+	})
 }
 
 // fates are what may happen to the domain after the program has died, and before and while somebody recovers.

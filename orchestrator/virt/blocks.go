@@ -91,7 +91,8 @@ func (h *Host) define(uuid string, o qemu.Overlay) error {
 			return err
 		}
 		disk, err := d.disk(o.Target, libvirt.DOMAIN_XML_INACTIVE)
-		same = disk.Source.File == o.File
+		// With what is below said there, it would be said for ever.
+		same = disk.Source.File == o.File && len(disk.Chain) == 0
 		return err
 	})
 	if err != nil || same {

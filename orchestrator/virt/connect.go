@@ -186,6 +186,10 @@ func (h *Host) volume(pool, name string) (xmlspec.DiskSource, error) {
 
 // bounded runs a call of libvirt, which cannot be cancelled, and stops waiting for it when ctx ends.
 func bounded[T any](ctx context.Context, call func() (T, error)) (T, error) {
+	if err := ctx.Err(); err != nil {
+		var none T
+		return none, err
+	}
 	type answer struct {
 		value T
 		err   error

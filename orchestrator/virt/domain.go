@@ -119,13 +119,27 @@ func (d *Domain) state() (orchestrator.State, error) {
 		return "", fmt.Errorf("ask for the domain's state: %w", err)
 	}
 	switch state {
-	case libvirt.DOMAIN_SHUTOFF, libvirt.DOMAIN_CRASHED:
+	case libvirt.DOMAIN_SHUTOFF:
 		return orchestrator.Shutoff, nil
+	case libvirt.DOMAIN_CRASHED:
+		return d.crashed()
 	case libvirt.DOMAIN_RUNNING, libvirt.DOMAIN_BLOCKED:
 		return orchestrator.Running, nil
 	default:
 		return orchestrator.Paused, nil
 	}
+}
+
+// crashed: QEMU may have been kept, with the disks open.
+func (d *Domain) crashed() (orchestrator.State, error) {
+	active, err := d.dom.IsActive()
+	if err != nil {
+		return "", fmt.Errorf("ask whether the domain is active: %w", err)
+	}
+	if active {
+		return orchestrator.Paused, nil
+	}
+	return orchestrator.Shutoff, nil
 }
 
 // Metadata implements orchestrator.Domain.

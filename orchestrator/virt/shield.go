@@ -133,23 +133,13 @@ func (s shielded) Remove(ctx context.Context, o shield.Overlay) error {
 	return s.send(ctx, "blockdev-del", name{o.Node})
 }
 
-// Switch implements shield.Nodes. It waits for QEMU also when ctx ends meanwhile: who gives up on a transaction that is
-// still to come would take the overlays away under the disks.
+// Switch implements shield.Nodes.
 func (s shielded) Switch(ctx context.Context, all []shield.Overlay) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
 	actions := make([]raw.TransactionAction, len(all))
 	for i, o := range all {
 		actions[i] = raw.TransactionActionBlockdevSnapshot{Node: o.Base, Overlay: o.Node}
 	}
-	d, err := s.domain.now()
-	if err != nil {
-		return err
-	}
-	return trace.Do(ctx, "QEMU: put the disks onto the overlays of the shield", func() error {
-		return raw.NewMonitor(monitor{d.dom}).Transaction(actions, nil)
-	})
+	return s.wait(ctx, "QEMU: transaction", func(d *Domain) error { return raw.NewMonitor(monitor{d.dom}).Transaction(actions, nil) })
 }
 
 // Places implements shield.Nodes.
@@ -185,7 +175,7 @@ func (d device) place(o shield.Overlay) shield.Place {
 
 // Define implements shield.Definition.
 func (s shielded) Define(ctx context.Context, element string) error {
-	return s.domain.act(ctx, "define the disk", func(d *Domain) error {
+	return s.wait(ctx, "define the disk", func(d *Domain) error {
 		return d.dom.UpdateDeviceFlags(element, libvirt.DOMAIN_DEVICE_MODIFY_CONFIG)
 	})
 }
@@ -198,22 +188,36 @@ func (s shielded) DefinedOn(ctx context.Context, all []shield.Overlay) ([]shield
 	}
 	var on []shield.Overlay
 	for _, o := range all {
-		if disk, ok := definition.Disk(o.Disk.Target); ok && disk.Source.File == o.File {
+		disk, ok := definition.Disk(o.Disk.Target)
+		if ok && slices.Contains(disk.Chain, o.File) {
+			return nil, methods.Blockedf("somebody has put disk %s onto another overlay, above %s", o.Disk.Target, o.File)
+		}
+		if ok && disk.Source.File == o.File {
 			on = append(on, o)
 		}
 	}
 	return on, nil
 }
 
-// send has QEMU do something whose answer says nothing.
-func (s shielded) send(ctx context.Context, name string, args any) error {
-	err := s.domain.act(ctx, "QEMU: "+name, func(d *Domain) error {
-		return execute(monitor{d.dom}, name, args, nil)
-	})
+// wait does something to the domain, and waits for it also when ctx ends meanwhile: what is still to come after somebody
+// has looked at the disks would make untrue what he has seen.
+func (s shielded) wait(ctx context.Context, name string, do func(*Domain) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	d, err := s.domain.now()
 	if err != nil {
-		return fmt.Errorf("QEMU: %s: %w", name, err)
+		return err
+	}
+	if err := trace.Do(ctx, "libvirt: "+name, func() error { return do(d) }); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
 	}
 	return nil
+}
+
+// send has QEMU do something whose answer says nothing.
+func (s shielded) send(ctx context.Context, name string, args any) error {
+	return s.wait(ctx, "QEMU: "+name, func(d *Domain) error { return execute(monitor{d.dom}, name, args, nil) })
 }
 
 // CommitKnown implements shield.Commits.
