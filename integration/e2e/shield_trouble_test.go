@@ -145,3 +145,29 @@ func (x *torturer) checkAfterStart(acked int) {
 	}
 	x.createsRunning().check()
 }
+
+// TestShieldedSnapshotsGoBack: what the shield leaves of a disk that stays on its overlay is a definition that later
+// reverts and deletes of a domain that is off can count on.
+func TestShieldedSnapshotsGoBack(t *testing.T) {
+	m := startMachine(t, small(lab.QcowFile, lab.BtrfsSubvol))
+	before := objects(t)
+	for seed, name := range []string{"s0", "s1", "s2"} {
+		m.fill(uint64(seed))
+		m.p.create(m.Name(), name, "--shield")
+	}
+	m.fill(9)
+	for i, name := range []string{"s0", "s2", "s1"} {
+		m.off()
+		m.p.revert(m.Name(), name, "--no-safety")
+		m.on()
+		m.checkGuestHas([]uint64{0, 2, 1}[i])
+	}
+	m.off()
+	m.p.delete(m.Name(), "s0")
+	m.on()
+	m.checkGuestHas(1)
+	m.deleteEverything()
+	if now := objects(t); now != before {
+		t.Errorf("the storages hold:\n%s\nbefore:\n%s", now, before)
+	}
+}
