@@ -31,6 +31,16 @@ func Veto(stateDir string, d xmlspec.DomainID) error {
 	}
 }
 
+// VetoRestore says why a domain must not go on with memory that was saved: what its disks had then may be in the overlays of
+// a shield, of which libvirt knew nothing. Like Veto it reads one file.
+func VetoRestore(stateDir string, d xmlspec.DomainID) error {
+	intent, err := journalOf(stateDir).Pending(d.UUID)
+	if err == nil && len(intent.Shield) > 0 {
+		return veto("domain %s was saved while its disks were on overlays: run domsnap recover %s", d.Name, d.Name)
+	}
+	return nil
+}
+
 func veto(format string, args ...any) error {
 	return &Problem{Kind: ErrUnfinished, Err: fmt.Errorf(format, args...)}
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/domsnap/domsnap/orchestrator/journal"
+	"github.com/domsnap/domsnap/orchestrator/shield"
 )
 
 const (
@@ -26,6 +27,20 @@ func unfinishedRevert(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return dir
+}
+
+// TestHookVetoesTheRestoreOfADomainThatWasSavedBehindAShield: any other start of it is on the overlays.
+func TestHookVetoesTheRestoreOfADomainThatWasSavedBehindAShield(t *testing.T) {
+	dir := t.TempDir()
+	i := journal.Intent{Verb: journal.Create, Domain: "web1", UUID: hookedUUID, Shield: []shield.Overlay{{Node: "ds-sone-vda"}}}
+	if err := (journal.Journal{Dir: dir + "/journal"}).Begin(i); err != nil {
+		t.Fatal(err)
+	}
+	for line, code := range map[string]int{"qemu web1 restore begin -": 7, "qemu web1 prepare begin -": 0, "qemu web1 stopped end -": 0} {
+		if o := hooked(t, dir, hookedXML, line); o.code != code {
+			t.Errorf("%s: exit %d: %s", line, o.code, o.errors)
+		}
+	}
 }
 
 // hooked answers the hook as libvirt calls it. The hypervisor it names is not there: the hook must not miss it.
