@@ -126,14 +126,6 @@ func TestTorturePowerLoss(t *testing.T) {
 	})
 }
 
-// TestTortureQEMUDies: the guest's QEMU alone dies, and the create goes on as well as it can.
-func TestTortureQEMUDies(t *testing.T) {
-	shieldedEnd(t, "QEMU dies", func(x *torturer, _ *os.Process) {
-		dies("qemu-system-x86_64")
-		x.await(func() bool { return strings.Contains(tool(t, "virsh", "domstate", x.Name()), "shut off") }, true, 10*time.Second)
-	})
-}
-
 // shieldedEnd has the guest end at each act of a create.
 func shieldedEnd(t *testing.T, name string, end func(*torturer, *os.Process)) {
 	x := newTorturer(t, small(fiveKinds()...))

@@ -3,8 +3,11 @@
 package e2e
 
 import (
+	"os"
 	"regexp"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/domsnap/domsnap/integration/lab"
 )
@@ -50,4 +53,12 @@ func internal(targets ...string) []string {
 		options = append(options, "--diskspec", target+",method=qemu,mode=internal")
 	}
 	return options
+}
+
+// TestTortureQEMUDies: the guest's QEMU alone dies, and the create goes on as well as it can.
+func TestTortureQEMUDies(t *testing.T) {
+	shieldedEnd(t, "QEMU dies", func(x *torturer, _ *os.Process) {
+		dies("qemu-system-x86_64")
+		x.await(func() bool { return strings.Contains(tool(t, "virsh", "domstate", x.Name()), "shut off") }, true, 10*time.Second)
+	})
 }

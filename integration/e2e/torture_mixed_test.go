@@ -42,9 +42,13 @@ func (x *torturer) whileOn() {
 	before := objects(x.t)
 	x.boot()
 	frozen := x.createsRunning()
-	held, paused := x.createsRunning("--hold"), x.createsRunning("--hold", "--quiesce", "no")
-	held.like, paused.like = &frozen, &frozen
-	for _, v := range []victim{frozen, held, paused, x.deletesRunning()} {
+	victims := []victim{frozen, x.deletesRunning()}
+	if x.every {
+		held, paused := x.createsRunning("--hold"), x.createsRunning("--hold", "--quiesce", "no")
+		held.like, paused.like = &frozen, &frozen
+		victims = append(victims, held, paused)
+	}
+	for _, v := range victims {
 		x.run(v)
 	}
 	x.end(before)
