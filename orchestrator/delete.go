@@ -272,12 +272,17 @@ func (op *operation) planDrops(ctx context.Context, s *xmlspec.LineageSnapshot) 
 	if err := errors.Join(op.refresh(ctx), op.findHolds()); err != nil {
 		return nil, err
 	}
+	needed, err := op.neededForReplicas(s.ID)
+	if err != nil {
+		return nil, err
+	}
 	var all drops
 	for _, ref := range op.refs(op.byID(s.ID)) {
 		one, err := op.planDrop(ctx, ref)
 		if err != nil {
 			return nil, fmt.Errorf("plan the delete of disk %s: %w", ref.Disk.Target, err)
 		}
+		one.plan.NeededBy = append(one.plan.NeededBy, needed...)
 		all = append(all, one)
 	}
 	return all, nil
