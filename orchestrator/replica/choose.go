@@ -130,7 +130,7 @@ func Copy(ctx context.Context, from Place, m Manifest, o CopyOptions) (moved int
 	if err != nil {
 		return 0, err
 	}
-	moved, err = fill(ctx, from, to, m, o.Progress)
+	moved, err = onward{from, m, o.Progress}.fill(ctx, to)
 	if errClose := to.Close(); err == nil {
 		err = errClose
 	}
@@ -155,17 +155,24 @@ func commonBase(ctx context.Context, to Place, m Manifest) (string, error) {
 	return best, err
 }
 
-func fill(ctx context.Context, from Place, to Inbox, m Manifest, progress methods.Progress) (moved int64, err error) {
+// onward is a replica that goes on to another place.
+type onward struct {
+	from Place
+	Manifest
+	progress methods.Progress
+}
+
+func (o onward) fill(ctx context.Context, to Inbox) (moved int64, err error) {
 	if to.Manifest().State == Complete {
 		return 0, nil
 	}
-	before, total := int64(0), m.Size()
-	for _, d := range m.Disks {
-		content, err := from.Open(ctx, m.Key, d.Target)
+	before, total := int64(0), o.Size()
+	for _, d := range o.Disks {
+		content, err := o.from.Open(ctx, o.Key, d.Target)
 		if err != nil {
 			return moved, err
 		}
-		sent, err := Send(ctx, to, Sending{Disk: d.Target, Content: content, Progress: func(done, _ int64) { progress.Report(before+done, total) }})
+		sent, err := Send(ctx, to, Sending{Disk: d.Target, Content: content, Progress: func(done, _ int64) { o.progress.Report(before+done, total) }})
 		moved, before = moved+sent.Moved, before+d.Size
 		if errClose := content.Close(); err == nil {
 			err = errClose

@@ -153,12 +153,14 @@ func TestReplicaInFullAndByWhatHasChanged(t *testing.T) {
 
 // TestCutReplicaGoesOn is killed at every act, and begun again by the next process.
 func TestCutReplicaGoesOn(t *testing.T) {
-	acts := cutAfter(t, 1<<30)
+	base := t.TempDir()
+	sent(t, openStore(t, base), manifest("aaaa", 1), replica.Sending{Content: contentOf(older())})
+	acts := cutAfter(t, base, 1<<30)
 	if acts < 20 {
 		t.Fatalf("there are just %d acts", acts)
 	}
 	for n := range acts {
-		cutAfter(t, n)
+		cutAfter(t, base, n)
 	}
 }
 
@@ -166,11 +168,13 @@ func TestCutReplicaGoesOn(t *testing.T) {
 type killed struct{}
 
 // cutAfter kills after n acts, and says how many there were. The disks of who was killed stay as they are.
-func cutAfter(t *testing.T, n int) (acts int) {
+func cutAfter(t *testing.T, base string, n int) (acts int) {
 	t.Helper()
-	dir := t.TempDir()
+	dir := filepath.Join(t.TempDir(), "store")
+	if err := os.CopyFS(dir, os.DirFS(base)); err != nil {
+		t.Fatal(err)
+	}
 	p := openStore(t, dir)
-	sent(t, p, manifest("aaaa", 1), replica.Sending{Content: contentOf(older())})
 	next := manifest("bbbb", 2)
 	next.Base = "aaaa"
 	s := replica.Sending{Content: contentOf(newer()), Partial: true, Changed: changed()}

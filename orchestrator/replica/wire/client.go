@@ -30,7 +30,7 @@ type client struct {
 
 // Dial opens a directory of the other side.
 func Dial(ctx context.Context, conn Conn, dir string) (replica.Place, error) {
-	c := &client{conn: conn, in: bufio.NewReaderSize(conn, maxBody), out: bufio.NewWriterSize(conn, maxBody)}
+	c := &client{conn: conn, in: bufio.NewReaderSize(conn, buffered), out: bufio.NewWriterSize(conn, buffered)}
 	reply, err := c.ask(ctx, message{Verb: hello, Greeting: greeting, Dir: dir})
 	if err == nil && reply.Greeting != greeting {
 		err = fmt.Errorf("who answers there says %.64q, and not %q", reply.Greeting, greeting)

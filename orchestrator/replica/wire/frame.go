@@ -23,6 +23,8 @@ const greeting = "domsnap-replicas-1"
 const (
 	maxHeader = 2 << 20
 	maxBody   = 1 << 20
+	// buffered is what is read and written at once.
+	buffered = 128 << 10
 )
 
 // The verbs.

@@ -21,7 +21,7 @@ type Server struct {
 func (s Server) Serve(ctx context.Context, in io.Reader, out io.Writer) (err error) {
 	t := &talk{Server: s, out: bufio.NewWriter(out), contents: map[string]methods.Content{}}
 	defer func() { err = errors.Join(err, t.close()) }()
-	for from := bufio.NewReaderSize(in, maxBody); ; {
+	for from := bufio.NewReaderSize(in, buffered); ; {
 		m, err := readFrame(from)
 		if errors.Is(err, io.EOF) {
 			return nil

@@ -2,6 +2,7 @@ package wire_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"strings"
@@ -150,6 +151,32 @@ func TestWhoIsNoDomsnapIsFoundOut(t *testing.T) {
 	}
 }
 
+// nowhere keeps nothing, and says so to nobody.
+type nowhere struct{ replica.Manifest }
+
+func (nowhere) List(context.Context, string) ([]replica.Manifest, error) {
+	return []replica.Manifest{manifest()}, nil
+}
+func (nowhere) Begin(_ context.Context, m replica.Manifest) (replica.Inbox, error) {
+	return nothing{nowhere{m}}, nil
+}
+func (nowhere) Open(context.Context, replica.Key, string) (methods.Content, error) {
+	return content{bytes.NewReader(text())}, nil
+}
+func (nowhere) Verify(context.Context, replica.Key) error { return nil }
+func (nowhere) Remove(context.Context, replica.Key) error { return nil }
+func (nowhere) Close() error                              { return nil }
+
+type nothing struct{ nowhere }
+
+func (n nothing) Manifest() replica.Manifest { return n.nowhere.Manifest }
+func (nothing) Sums(context.Context, replica.SumsRequest) ([]replica.Sum, error) {
+	return make([]replica.Sum, 3), nil
+}
+func (nothing) Put(context.Context, replica.Piece) error  { return nil }
+func (nothing) Sync(context.Context, string, int64) error { return nil }
+func (nothing) Finish(context.Context) error              { return nil }
+
 func FuzzServer(f *testing.F) {
 	frame := func(header, body string) string {
 		return string([]byte{0, 0, byte(len(header) >> 8), byte(len(header)), 0, 0, 0, byte(len(body))}) + header + body
@@ -161,8 +188,7 @@ func FuzzServer(f *testing.F) {
 	f.Add([]byte(hello + begin + frame(`{"verb":"sums","disk":"vda","count":4096}`, "") + frame(`{"verb":"finish"}`, "") + frame(`{"verb":"close"}`, "")))
 	f.Add([]byte(hello + frame(`{"verb":"read","domain":"..","snapshot":"aaaa","disk":"vda","number":-1}`, "")))
 	f.Fuzz(func(t *testing.T, in []byte) {
-		dir := t.TempDir()
-		s := wire.Server{Open: func(string) (replica.Place, error) { return replica.OpenStore(dir) }}
+		s := wire.Server{Open: func(string) (replica.Place, error) { return nowhere{}, nil }}
 		_ = s.Serve(t.Context(), bytes.NewReader(in), io.Discard)
 	})
 }
