@@ -100,14 +100,13 @@ type pruning struct {
 
 func (op *operation) pruning(opts PruneOptions) (pruning, error) {
 	p := pruning{kept: []Kept{}, ancestors: []string{}}
+	if err := op.findBases(); err != nil {
+		return p, err
+	}
 	ancestors := op.lineage.Ancestors(op.lineage.Current)
 	for i, because := range op.keptBecause(opts) {
 		s := op.lineage.Snapshots[i]
-		replicas, err := op.neededForReplicas(s.ID)
-		if err != nil {
-			return p, err
-		}
-		because = append(because, replicas...)
+		because = append(because, op.incrementsOf(s.ID)...)
 		if len(because) > 0 {
 			p.kept = append(p.kept, Kept{s.Name, because})
 			continue

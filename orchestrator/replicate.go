@@ -3,7 +3,6 @@ package orchestrator
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"slices"
 	"time"
@@ -294,14 +293,19 @@ func (o *Orchestrator) ForgetReplicas(ctx context.Context, domain, to string) (_
 	return &d.result, d.retryPending(ctx)
 }
 
-// neededForReplicas says which replicas the snapshot is needed for.
-func (op *operation) neededForReplicas(id string) ([]string, error) {
-	all, err := op.bases.Get(op.desc.UUID)
-	var by []string
-	for _, b := range all {
+// findBases looks again for which snapshots the next increments begin with.
+func (op *operation) findBases() (err error) {
+	op.increments, err = op.bases.Get(op.desc.UUID)
+	return err
+}
+
+// incrementsOf are those that begin with the snapshot.
+func (op *operation) incrementsOf(id string) []string {
+	by := []string{}
+	for _, b := range op.increments {
 		if b.Snapshot == id {
-			by = append(by, fmt.Sprint(b))
+			by = append(by, b.String())
 		}
 	}
-	return by, err
+	return by
 }

@@ -125,6 +125,10 @@ func TestBaseOfTheNextReplicaStays(t *testing.T) {
 	if diff := cmp.Diff([]string{"the next increment to " + backup}, pruned.Kept[0].Because); diff != "" {
 		t.Error(diff)
 	}
+	s, err := r.Info(t.Context(), "web1", "one")
+	if err != nil || s.Children() != 1 || !cmp.Equal(s.Increments, []string{"the next increment to " + backup}) || len(s.Dependents) != 2 {
+		t.Errorf("%+v, %v", s, err)
+	}
 	result := r.delete("one")
 	if len(result.PendingDelete) != 1 || !strings.Contains(result.PendingDelete[0].Because[0], "the next increment to "+backup) {
 		t.Fatalf("%+v", result)

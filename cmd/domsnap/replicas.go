@@ -1,11 +1,11 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
 
@@ -18,10 +18,10 @@ import (
 )
 
 func (ui *ui) replicaCommands() []*cli.Command {
-	const one = "TARGET DOMAIN NAME"
+	const one = "PLACE DOMAIN REPLICA"
 	return []*cli.Command{
 		ui.replicateCommand(),
-		{Name: "replica-list", ArgsUsage: "TARGET [DOMAIN]", Usage: "list the replicas at a place", Action: ui.replicas(1, 2, listReplicas)},
+		{Name: "replica-list", ArgsUsage: "PLACE [DOMAIN]", Usage: "list the replicas at a place", Action: ui.replicas(1, 2, listReplicas)},
 		{Name: "replica-verify", ArgsUsage: one, Usage: "read a replica, and see whether it is what was sent", Action: ui.replicas(3, 3, verifyReplica)},
 		{Name: "replica-export", ArgsUsage: one, Usage: "write a disk of a replica to a file", Action: ui.replicas(3, 3, ui.exportReplica),
 			Flags: []cli.Flag{
@@ -30,9 +30,9 @@ func (ui *ui) replicaCommands() []*cli.Command {
 				&cli.StringFlag{Name: "format", Usage: "of the file: raw or qcow2", Value: export.Raw},
 			}},
 		{Name: "replica-copy", ArgsUsage: one, Usage: "bring a replica to yet another place", Action: ui.replicas(3, 3, ui.copyReplica),
-			Flags: []cli.Flag{&cli.StringFlag{Name: "to", Usage: "bring it to `TARGET`"}}},
+			Flags: []cli.Flag{&cli.StringFlag{Name: "to", Usage: "bring it to `PLACE`"}}},
 		{Name: "replica-delete", ArgsUsage: one, Usage: "delete a replica, complete or not", Action: ui.replicas(3, 3, deleteReplica)},
-		{Name: "replica-prune", ArgsUsage: "TARGET DOMAIN", Usage: "delete the replicas that no rule keeps", Flags: keepFlags(), Action: ui.replicas(2, 2, pruneReplicas)},
+		{Name: "replica-prune", ArgsUsage: "PLACE DOMAIN", Usage: "delete the replicas that no rule keeps", Flags: keepFlags(), Action: ui.replicas(2, 2, pruneReplicas)},
 		ui.forgetReplicasCommand(),
 	}
 }
@@ -45,7 +45,7 @@ func (ui *ui) replicas(least, most int, v replicaVerb) cli.ActionFunc {
 		if c.NArg() < least || c.NArg() > most {
 			return usage("%s takes other arguments: %s", c.Command.Name, c.Command.ArgsUsage)
 		}
-		target, err := targetOf(c.Args().First(), "TARGET")
+		target, err := targetOf(c.Args().First(), "PLACE")
 		if err != nil {
 			return err
 		}
@@ -218,11 +218,9 @@ func (ui *ui) replicaServeCommand() *cli.Command {
 				}
 				return replica.OpenStore(dir)
 			}}
-			return serveReplicas(c.Context, s)
+			// It waits for input, and leaves nothing half-way that a kill would hurt.
+			signal.Reset()
+			return s.Serve(c.Context, os.Stdin, os.Stdout)
 		},
 	}
-}
-
-func serveReplicas(ctx context.Context, s wire.Server) error {
-	return s.Serve(ctx, os.Stdin, os.Stdout)
 }

@@ -12,20 +12,20 @@ import (
 	"github.com/domsnap/domsnap/orchestrator/replica/wire"
 )
 
-const targetHelp = "TARGET is file:/DIR, a directory of this host on any file system, or ssh://[USER@]HOST[:PORT]/DIR, one of a host with\n" +
-	"domsnap on it, where ssh gets in without asking."
+const placeHelp = "PLACE is file:/DIR, a directory of this host on any file system, or ssh://[USER@]HOST[:PORT]/DIR, one of a host with\n" +
+	"domsnap on it, where ssh gets in without asking. DIR is made, in a directory that is there."
 
 func (ui *ui) replicateCommand() *cli.Command {
 	return &cli.Command{
 		Name: "snapshot-replicate", ArgsUsage: "DOMAIN NAME", Usage: "bring a snapshot to another place, in full or what has changed",
-		Description: targetHelp + "\n\n" +
+		Description: placeHelp + "\n\n" +
 			"The replica begins as the youngest one there that is older, of a snapshot that is still here if there is one, and gets\n" +
 			"what differs: what the storage says has changed, or else what has other sums there than here. It is inbound until all of\n" +
 			"it is there, durable and verified. Called again after it was cut, it goes on where it was.\n\n" +
 			"The snapshot stays as long as that takes, and from then on until another one is replicated to the same place: the next\n" +
 			"increment begins with it. Where there is to be none: replica-forget.",
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "to", Usage: "bring it to `TARGET`"},
+			&cli.StringFlag{Name: "to", Usage: "bring it to `PLACE`"},
 			&cli.StringSliceFlag{Name: "disk", Usage: "only the disk `TARGET`, repeatable"},
 			&cli.BoolFlag{Name: "compare", Usage: "read all of it, whatever the storage says has changed"},
 		},
@@ -91,7 +91,7 @@ func printReplicated(w io.Writer, r *orchestrator.Replicated) error {
 func (ui *ui) forgetReplicasCommand() *cli.Command {
 	return &cli.Command{
 		Name: "replica-forget", ArgsUsage: "DOMAIN", Usage: "keep no snapshot here any more for replicas at a place",
-		Flags: []cli.Flag{&cli.StringFlag{Name: "to", Usage: "the place, `TARGET`"}},
+		Flags: []cli.Flag{&cli.StringFlag{Name: "to", Usage: "at `PLACE`"}},
 		Action: func(c *cli.Context) error {
 			to, err := targetOf(c.String("to"), "--to")
 			if err != nil {

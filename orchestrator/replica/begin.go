@@ -22,6 +22,9 @@ func (s *Store) Begin(ctx context.Context, m Manifest) (_ Inbox, err error) {
 	if err := m.Check(); err != nil {
 		return nil, err
 	}
+	if err := s.make(); err != nil {
+		return nil, fmt.Errorf("begin replica: %w", err)
+	}
 	domain, err := s.root.make(m.Domain)
 	if err != nil {
 		return nil, fmt.Errorf("begin replica: %w", err)

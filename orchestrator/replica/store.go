@@ -24,29 +24,60 @@ const (
 )
 
 // Store is a directory of replicas of this host.
-type Store struct{ root folder }
+type Store struct {
+	dir string
+	// root is the directory; without a Root where it is not there yet.
+	root folder
+}
 
-// OpenStore opens a directory, which is made where it is missing.
+// OpenStore opens a directory. Where that is missing, in a directory that is there, it holds nothing, and the first replica makes
+// it.
 func OpenStore(dir string) (*Store, error) {
 	if !filepath.IsAbs(dir) {
 		return nil, fmt.Errorf("open store of replicas: %q is no absolute path", dir)
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("open store of replicas: %w", err)
+	s := &Store{dir: dir}
+	err := s.open()
+	if errors.Is(err, fs.ErrNotExist) {
+		_, err = os.Stat(filepath.Dir(dir))
 	}
-	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, fmt.Errorf("open store of replicas: %w", err)
 	}
-	return &Store{folder{root}}, nil
+	return s, nil
+}
+
+func (s *Store) open() error {
+	root, err := os.OpenRoot(s.dir)
+	s.root = folder{root}
+	return err
+}
+
+// make makes the directory where it is missing.
+func (s *Store) make() error {
+	if s.root.Root != nil {
+		return nil
+	}
+	if err := os.Mkdir(s.dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return errors.Join(durable.Disk{Dir: filepath.Dir(s.dir)}.Sync(), s.open())
 }
 
 // Close implements Place.
-func (s *Store) Close() error { return s.root.Close() }
+func (s *Store) Close() error {
+	if s.root.Root == nil {
+		return nil
+	}
+	return s.root.Close()
+}
 
 // List implements Place.
 func (s *Store) List(ctx context.Context, uuid string) ([]Manifest, error) {
 	uuids := []string{uuid}
+	if s.root.Root == nil {
+		return []Manifest{}, nil
+	}
 	if uuid == "" {
 		var err error
 		if uuids, err = s.root.entries(uuidPattern.MatchString); err != nil {
@@ -150,12 +181,20 @@ func lock(domain folder) (*os.File, error) {
 	return f, nil
 }
 
+// within opens a directory of the store.
+func (s *Store) within(name string) (folder, error) {
+	if s.root.Root == nil {
+		return folder{}, fs.ErrNotExist
+	}
+	return s.root.within(name)
+}
+
 // complete opens a replica that can be used.
 func (s *Store) complete(k Key) (folder, *Manifest, error) {
 	if err := k.Check(); err != nil {
 		return folder{}, nil, err
 	}
-	f, err := s.root.within(filepath.Join(k.Domain, k.Snapshot))
+	f, err := s.within(filepath.Join(k.Domain, k.Snapshot))
 	if errors.Is(err, fs.ErrNotExist) {
 		err = fmt.Errorf("replica of snapshot %s: %w", k.Snapshot, methods.ErrNotFound)
 	}
@@ -198,7 +237,7 @@ func (s *Store) Remove(_ context.Context, k Key) error {
 	if err := k.Check(); err != nil {
 		return err
 	}
-	domain, err := s.root.within(k.Domain)
+	domain, err := s.within(k.Domain)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

@@ -371,6 +371,25 @@ func TestPrunedInTheMiddleTheOthersStay(t *testing.T) {
 	}
 }
 
+func TestStoreThatIsNotThereIsMadeByItsFirstReplica(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "new")
+	p := openStore(t, dir)
+	k := replica.Key{Domain: uuid, Snapshot: "aaaa"}
+	all, err := p.List(t.Context(), "")
+	_, errOpen := p.Open(t.Context(), k, "vda")
+	if err != nil || len(all) != 0 || !errors.Is(errOpen, methods.ErrNotFound) || p.Remove(t.Context(), k) != nil {
+		t.Errorf("%+v, %v, %v", all, err, errOpen)
+	}
+	if _, err := os.Stat(dir); err == nil {
+		t.Error("it was made by looking")
+	}
+	sent(t, p, manifest("aaaa", 1), replica.Sending{Content: contentOf(older())})
+	wantReplica(t, p, "aaaa", older())
+	if _, err := replica.OpenStore(filepath.Join(dir, "not", "there")); err == nil {
+		t.Error("there is a store in nothing")
+	}
+}
+
 func TestReplicaIsCopiedOn(t *testing.T) {
 	from, to := openStore(t, t.TempDir()), openStore(t, t.TempDir())
 	sent(t, from, manifest("aaaa", 1), replica.Sending{Content: contentOf(older())})
