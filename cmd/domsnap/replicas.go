@@ -41,7 +41,7 @@ func (ui *ui) replicaCommands() []*cli.Command {
 type replicaVerb func(c *cli.Context, p replica.Place) (answer, error)
 
 func (ui *ui) replicas(least, most int, v replicaVerb) cli.ActionFunc {
-	return func(c *cli.Context) error {
+	return func(c *cli.Context) (err error) {
 		if c.NArg() < least || c.NArg() > most {
 			return usage("%s takes other arguments: %s", c.Command.Name, c.Command.ArgsUsage)
 		}
@@ -53,7 +53,7 @@ func (ui *ui) replicas(least, most int, v replicaVerb) cli.ActionFunc {
 		if err != nil {
 			return err
 		}
-		defer place.Close()
+		defer func() { err = why(err, place.Close()) }()
 		a, err := v(c, place)
 		if err != nil {
 			return err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -39,18 +40,26 @@ func (ui *ui) replicate(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return ui.storage(2, func(ctx context.Context, o *orchestrator.Orchestrator, c *cli.Context) (answer, error) {
+	return ui.storage(2, func(ctx context.Context, o *orchestrator.Orchestrator, c *cli.Context) (_ answer, err error) {
 		place, err := to.Open(ctx)
 		if err != nil {
 			return answer{}, err
 		}
-		defer place.Close()
+		defer func() { err = why(err, place.Close()) }()
 		r, err := o.Replicate(ctx, orchestrator.ReplicateOptions{
 			Domain: c.Args().Get(0), Snapshot: c.Args().Get(1), Disks: c.StringSlice("disk"),
 			To: to.String(), Place: place, Compare: c.Bool("compare"),
 		})
 		return answer{r, func(w io.Writer) error { return printReplicated(w, r) }}, err
 	})(c)
+}
+
+// why adds what the end of a connection says to the error that it is the reason of.
+func why(err, end error) error {
+	if err == nil {
+		return nil
+	}
+	return errors.Join(err, end)
 }
 
 func targetOf(text, what string) (wire.Target, error) {

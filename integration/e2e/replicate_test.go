@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -139,9 +140,22 @@ var someDone = regexp.MustCompile(`"done":[1-9]`)
 func (r *replicator) killed() {
 	dir := r.t.TempDir()
 	to := "file:" + dir
+	cmd := r.halfWay(dir, to)
+	check(r.t, cmd.Process.Signal(syscall.SIGKILL))
+	if err := cmd.Wait(); err == nil {
+		r.t.Fatal("it was over before it could be killed")
+	}
+	r.goesOn(to)
+	r.p.must(&struct{}{}, "replica-forget", r.Name(), "--to", to)
+}
+
+// halfWay is a replication of which the first disk is done.
+func (r *replicator) halfWay(dir, to string) *exec.Cmd {
+	r.t.Helper()
 	cmd := r.p.Command(r.t.Context(), "snapshot-replicate", r.Name(), "one", "--to", to)
-	check(r.t, cmd.Start())
+	cmd.Stderr = r.t.Output()
 	id := r.named("one").ID
+	check(r.t, cmd.Start())
 	for end := time.Now().Add(60 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		found, _ := filepath.Glob(filepath.Join(dir, "*", id, "manifest.json"))
 		if len(found) == 0 {
@@ -151,10 +165,12 @@ func (r *replicator) killed() {
 			break
 		}
 	}
-	check(r.t, cmd.Process.Signal(syscall.SIGKILL))
-	if err := cmd.Wait(); err == nil {
-		r.t.Fatal("it was over before it could be killed")
-	}
+	return cmd
+}
+
+// goesOn: what was cut is inbound, and becomes complete.
+func (r *replicator) goesOn(to string) {
+	r.t.Helper()
 	var all []replica.Manifest
 	r.p.must(&all, "replica-list", to, r.Name())
 	if len(all) != 1 || all[0].State != replica.Inbound || all[0].Done() == 0 {
@@ -166,7 +182,6 @@ func (r *replicator) killed() {
 		r.t.Errorf("%+v", one)
 	}
 	r.wantReplica(to, "one")
-	r.p.must(&struct{}{}, "replica-forget", r.Name(), "--to", to)
 }
 
 // baseStays: what the next increment begins with stays until that has gone.
@@ -187,9 +202,12 @@ func (r *replicator) baseStays() {
 	r.wantReplica(r.to, "three")
 }
 
-// used: a replica goes on to another place, and goes, and the others stay.
+// used: a replica goes on to another place, where neighbours share what is the same, and goes, and the others stay.
 func (r *replicator) used() {
-	other := "file:" + r.t.TempDir()
+	dir, err := os.MkdirTemp("/var/lib/lab/btrfs", "replicas")
+	check(r.t, err)
+	r.t.Cleanup(func() { check(r.t, os.RemoveAll(dir)) })
+	other := "file:" + dir
 	var copied struct {
 		BytesMoved int64 `json:"bytes_moved"`
 	}
@@ -199,6 +217,10 @@ func (r *replicator) used() {
 	}
 	if copied.BytesMoved > int64(len(r.targets))*onePercentBytes*6/5 {
 		r.t.Errorf("%d bytes were moved", copied.BytesMoved)
+	}
+	data, err := filepath.Glob(filepath.Join(dir, "*", r.named("three").ID, "vda.img"))
+	if err != nil || len(data) != 1 || !strings.Contains(tool(r.t, "filefrag", "-v", data[0]), "shared") {
+		r.t.Errorf("%q shares nothing with its neighbour, %v", data, err)
 	}
 	var deleted orchestrator.DeleteResult
 	r.p.must(&deleted, "replica-delete", r.to, r.Name(), "two")
@@ -216,8 +238,14 @@ func (r *replicator) used() {
 func (r *replicator) ssh() {
 	dir := r.t.TempDir()
 	to := fmt.Sprintf("ssh://root@127.0.0.1:%s%s", r.sshd(dir), dir)
-	r.replicate("one", to)
-	r.wantReplica(to, "one")
+	cmd := r.halfWay(dir, to)
+	for _, pid := range children(r.t, cmd.Process.Pid) {
+		check(r.t, syscall.Kill(pid, syscall.SIGKILL))
+	}
+	if err := cmd.Wait(); err == nil {
+		r.t.Fatal("it was over before its connection could be cut")
+	}
+	r.goesOn(to)
 	r.wantReplica("file:"+dir, "one")
 	three := r.replicate("three", to)
 	if *three.Base != "one" || three.BytesMoved > int64(len(r.targets))*onePercentBytes*6/5 {
@@ -229,6 +257,17 @@ func (r *replicator) ssh() {
 	}
 	r.p.must(&struct{}{}, "replica-forget", r.Name(), "--to", to)
 	r.p.must(&struct{}{}, "replica-forget", r.Name(), "--to", r.to)
+}
+
+// children are the processes that a process has started.
+func children(t *testing.T, pid int) (pids []int) {
+	t.Helper()
+	for _, word := range strings.Fields(tool(t, "pgrep", "-P", strconv.Itoa(pid))) {
+		child, err := strconv.Atoi(word)
+		check(t, err)
+		pids = append(pids, child)
+	}
+	return pids
 }
 
 // sshd starts one that lets the program's ssh in, to replicas in one directory and no further. It gives its port.
