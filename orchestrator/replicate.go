@@ -242,7 +242,7 @@ func (r *replicating) end(ctx context.Context, done bool) error {
 	}
 	var err error
 	r.result.Deleted, err = r.settle(ctx, func(op *operation) error {
-		if !done || op.byID(r.manifest.Snapshot) == nil {
+		if !done || !op.beginsNext(r.opts.To, r.manifest.Snapshot) {
 			return nil
 		}
 		return op.bases.Set(op.desc.UUID, base.Base{To: r.opts.To, Snapshot: r.manifest.Snapshot, Since: op.Now().UTC()})
@@ -291,6 +291,18 @@ func (o *Orchestrator) ForgetReplicas(ctx context.Context, domain, to string) (_
 	}
 	d := op.deletion()
 	return &d.result, d.retryPending(ctx)
+}
+
+// beginsNext says that the next increment to a place begins with the snapshot: it is here still, and none that is younger was
+// replicated there.
+func (op *operation) beginsNext(to, id string) bool {
+	s := op.byID(id)
+	for _, b := range op.increments {
+		if last := op.byID(b.Snapshot); s != nil && b.To == to && last != nil && last.Created > s.Created {
+			return false
+		}
+	}
+	return s != nil
 }
 
 // findBases looks again for which snapshots the next increments begin with.

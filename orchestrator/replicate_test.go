@@ -147,6 +147,23 @@ func TestBaseOfTheNextReplicaStays(t *testing.T) {
 	wantError(t, err, orchestrator.ErrNotFound)
 }
 
+// TestOlderReplicaBeginsNothing: the next increment begins with the youngest.
+func TestOlderReplicaBeginsNothing(t *testing.T) {
+	r := twoSnapshots(t)
+	p := r.place(t)
+	r.replicate(p, "two")
+	if one := r.replicate(p, "one"); one.Base != nil {
+		t.Errorf("%+v", one)
+	}
+	r.wantReplica(p, "one", "a one", "b one")
+	if result := r.delete("two"); len(result.PendingDelete) != 1 {
+		t.Errorf("%+v", result)
+	}
+	if result := r.delete("one"); len(result.Deleted) != 1 {
+		t.Errorf("%+v", result)
+	}
+}
+
 func TestReplicationThatFailsHoldsNothingAndGoesOn(t *testing.T) {
 	r := twoSnapshots(t)
 	p := r.place(t)
