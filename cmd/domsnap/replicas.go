@@ -140,8 +140,11 @@ type replicaExported struct {
 }
 
 func (ui *ui) exportReplica(c *cli.Context, p replica.Place) (_ answer, err error) {
-	if c.String("disk") == "" || c.String("file") == "" {
+	switch format := c.String("format"); {
+	case c.String("disk") == "" || c.String("file") == "":
 		return answer{}, usage("--disk and --file are needed: which disk, and where to?")
+	case format != export.Raw && format != export.Qcow2:
+		return answer{}, usage("--format is raw or qcow2, and not %q", format)
 	}
 	m, err := found(c, p)
 	if err != nil {

@@ -39,7 +39,9 @@ func OpenStore(dir string) (*Store, error) {
 	s := &Store{dir: dir}
 	err := s.open()
 	if errors.Is(err, fs.ErrNotExist) {
-		_, err = os.Stat(filepath.Dir(dir))
+		if _, err = os.Stat(filepath.Dir(dir)); errors.Is(err, fs.ErrNotExist) {
+			err = fmt.Errorf("%s: %w", filepath.Dir(dir), methods.ErrNotFound)
+		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open store of replicas: %w", err)

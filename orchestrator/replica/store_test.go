@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -160,7 +161,10 @@ func TestCutReplicaGoesOn(t *testing.T) {
 		t.Fatalf("there are just %d acts", acts)
 	}
 	for n := range acts {
-		cutAfter(t, base, n)
+		t.Run(fmt.Sprint("after ", n), func(t *testing.T) {
+			t.Parallel()
+			cutAfter(t, base, n)
+		})
 	}
 }
 
