@@ -269,7 +269,7 @@ func (d drops) neededBy() []string {
 }
 
 func (op *operation) planDrops(ctx context.Context, s *xmlspec.LineageSnapshot) (drops, error) {
-	if err := errors.Join(op.refresh(ctx), op.findHolds()); err != nil {
+	if err := errors.Join(op.refresh(ctx), op.findHolds(), op.findBases()); err != nil {
 		return nil, err
 	}
 	var all drops
@@ -278,6 +278,7 @@ func (op *operation) planDrops(ctx context.Context, s *xmlspec.LineageSnapshot) 
 		if err != nil {
 			return nil, fmt.Errorf("plan the delete of disk %s: %w", ref.Disk.Target, err)
 		}
+		one.plan.NeededBy = append(one.plan.NeededBy, op.incrementsOf(s.ID)...)
 		all = append(all, one)
 	}
 	return all, nil

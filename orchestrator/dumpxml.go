@@ -14,6 +14,11 @@ func (o *Orchestrator) DumpXML(ctx context.Context, domain, name string) (string
 	if err != nil {
 		return "", err
 	}
+	return op.describe(ctx, s)
+}
+
+// describe is a snapshot as a descriptor.
+func (op *operation) describe(ctx context.Context, s *xmlspec.LineageSnapshot) (string, error) {
 	v := op.view(ctx, s)
 	d := &xmlspec.Descriptor{
 		Name: v.Name, Description: v.Description, CreationTime: time.Unix(s.Created, 0), State: v.State,

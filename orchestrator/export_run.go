@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/domsnap/domsnap/methods"
 	"github.com/domsnap/domsnap/methods/image"
@@ -95,28 +94,11 @@ func (e *exporting) release() error {
 	return errors.Join(errs...)
 }
 
-// settleTimeout is how long the end of an export waits for another operation on the domain.
-const settleTimeout = 30 * time.Second
-
-// end lets go of the snapshot, and deletes what waited for that. Where somebody is at work on the domain for long, or it
-// cannot be reached any more, that is left to the next verb that deletes, and to recover: what was exported is good.
+// end lets go of the snapshot, and deletes what waited for that: what was exported is good whatever comes of it.
 func (e *exporting) end(ctx context.Context) error {
-	if err := e.release(); err != nil {
-		return err
+	err := e.release()
+	if err == nil {
+		e.result.Deleted, err = e.settle(ctx, func(*operation) error { return nil })
 	}
-	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
-	defer cancel()
-	for {
-		op, err := e.begin(ctx, e.desc.UUID)
-		if errors.Is(err, ErrBusy) && ctx.Err() == nil {
-			continue
-		}
-		if err != nil {
-			return nil
-		}
-		d := op.deletion()
-		err = errors.Join(d.retryPending(context.WithoutCancel(ctx)), op.end())
-		e.result.Deleted = d.result.Deleted
-		return err
-	}
+	return err
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/domsnap/domsnap/methods"
 	"github.com/domsnap/domsnap/methods/trace"
+	"github.com/domsnap/domsnap/orchestrator/base"
 	"github.com/domsnap/domsnap/orchestrator/hold"
 	"github.com/domsnap/domsnap/orchestrator/journal"
 	"github.com/domsnap/domsnap/xmlspec"
@@ -27,6 +28,8 @@ type operation struct {
 	intent *journal.Intent
 	// held are the snapshots that somebody reads.
 	held []hold.Note
+	// increments are those of replicas to come.
+	increments []base.Base
 	// lockFile is the domain's lock; nil for verbs that only look.
 	lockFile *os.File
 }
@@ -43,6 +46,7 @@ func (o *Orchestrator) look(ctx context.Context, name string) (*operation, error
 	}
 	// Who cannot look there is shown no holds; who would be in a reader's way looks again.
 	op.held, _ = o.holds.Living(op.desc.UUID)
+	_ = op.findBases()
 	return op, nil
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/domsnap/domsnap/methods"
 	"github.com/domsnap/domsnap/methods/command"
 	"github.com/domsnap/domsnap/methods/image"
+	"github.com/domsnap/domsnap/orchestrator/base"
 	"github.com/domsnap/domsnap/orchestrator/hold"
 	"github.com/domsnap/domsnap/orchestrator/journal"
 	"github.com/domsnap/domsnap/orchestrator/machine"
@@ -133,6 +134,7 @@ type Orchestrator struct {
 	shelf    shelf.Shelf
 	machines machine.Store
 	holds    hold.Store
+	bases    base.Store
 }
 
 // New makes an Orchestrator. It does nothing yet.
@@ -151,5 +153,6 @@ func New(c Config) *Orchestrator {
 		shelf:    shelf.Shelf{Dir: filepath.Join(c.StateDir, "domains")},
 		machines: machine.Store{Dir: filepath.Join(c.StateDir, "machines")},
 		holds:    hold.Store{Dir: filepath.Join(c.StateDir, "holds")},
+		bases:    base.Store{Dir: filepath.Join(c.StateDir, "replicas")},
 	}
 }

@@ -50,7 +50,10 @@ func (o *Orchestrator) Prune(ctx context.Context, opts PruneOptions) (_ *PruneRe
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, op.end()) }()
-	p := op.pruning(opts)
+	p, err := op.pruning(opts)
+	if err != nil {
+		return nil, err
+	}
 	deleted, err := op.deleteAll(ctx, p.doomed, false)
 	if err != nil {
 		return nil, err
@@ -67,7 +70,10 @@ func (o *Orchestrator) PlanPrune(ctx context.Context, opts PruneOptions) ([]Plan
 	if err != nil {
 		return nil, err
 	}
-	p := op.pruning(opts)
+	p, err := op.pruning(opts)
+	if err != nil {
+		return nil, err
+	}
 	steps := []PlannedStep{}
 	for _, k := range p.kept {
 		steps = append(steps, PlannedStep{Step: fmt.Sprintf("keep snapshot %s: %s", k.Name, strings.Join(k.Because, ", "))})
@@ -92,11 +98,15 @@ type pruning struct {
 	ancestors []string
 }
 
-func (op *operation) pruning(opts PruneOptions) pruning {
+func (op *operation) pruning(opts PruneOptions) (pruning, error) {
 	p := pruning{kept: []Kept{}, ancestors: []string{}}
+	if err := op.findBases(); err != nil {
+		return p, err
+	}
 	ancestors := op.lineage.Ancestors(op.lineage.Current)
 	for i, because := range op.keptBecause(opts) {
 		s := op.lineage.Snapshots[i]
+		because = append(because, op.incrementsOf(s.ID)...)
 		if len(because) > 0 {
 			p.kept = append(p.kept, Kept{s.Name, because})
 			continue
@@ -107,7 +117,7 @@ func (op *operation) pruning(opts PruneOptions) pruning {
 		}
 	}
 	slices.Reverse(p.doomed)
-	return p
+	return p, nil
 }
 
 // keptBecause says of each snapshot what keeps it.

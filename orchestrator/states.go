@@ -18,8 +18,8 @@ import (
 //	available       reverting       revert to it, once its journal is written
 //	reverting       available       revert, or recover, once the lineage is written
 //	available       pending-delete  delete, while others need it
-//	pending-delete  deleting        delete of it, or of the last that needed it; export, when the last reader
-//	                                has gone; recover
+//	pending-delete  deleting        delete of it, or of the last that needed it; export and replicate, when the
+//	                                last reader has gone, or the next increment begins with another; recover
 //	available       deleting        delete, once its journal is written
 //	deleting        -               delete, or recover, once the lineage is written
 //	available       broken          the storage, which has lost it

@@ -32,14 +32,16 @@ type Snapshot struct {
 	Machine     []string       `json:"machine"`
 	Consistency Consistency    `json:"consistency"`
 	Disks       []SnapshotDisk `json:"disks"`
-	// Dependents are the snapshots that derive from it, and who reads it.
+	// Dependents are the snapshots that derive from it, who reads it, and the increments of replicas that begin with it.
 	Dependents []string `json:"dependents"`
 	// Holds are those who read it, so that it stays meanwhile.
 	Holds []hold.Note `json:"holds"`
+	// Increments are those of replicas to come, which begin with it.
+	Increments []string `json:"increments"`
 }
 
 // Children is how many snapshots derive from it.
-func (s *Snapshot) Children() int { return len(s.Dependents) - len(s.Holds) }
+func (s *Snapshot) Children() int { return len(s.Dependents) - len(s.Holds) - len(s.Increments) }
 
 // Consistency is what was true while the snapshot was taken.
 type Consistency struct {
@@ -105,11 +107,12 @@ func (op *operation) viewOf(ctx context.Context, s *xmlspec.LineageSnapshot, r r
 			ShieldedMS: s.ShieldedMS, CommitMS: s.CommitMS,
 			FilesystemsFrozen: s.Frozen, FilesystemsThawed: s.Thawed, Skipped: nonNil(s.Skipped),
 		},
-		Disks: []SnapshotDisk{}, Dependents: nonNil(r.children), Holds: op.holdsOf(s.ID),
+		Disks: []SnapshotDisk{}, Dependents: nonNil(r.children), Holds: op.holdsOf(s.ID), Increments: op.incrementsOf(s.ID),
 	}
 	for _, n := range v.Holds {
 		v.Dependents = append(v.Dependents, n.String())
 	}
+	v.Dependents = append(v.Dependents, v.Increments...)
 	l := leaseOf(s)
 	v.Temporary = l != lease.Lease{}
 	if !l.Until.IsZero() {

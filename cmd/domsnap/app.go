@@ -62,11 +62,11 @@ func globalFlags() []cli.Flag {
 
 // innerCommands are for programs, this one among them.
 func (ui *ui) innerCommands() []*cli.Command {
-	return []*cli.Command{ui.hookCommand(), guardianCommand(), ui.leaseCommand(), ui.completeCommand(), ui.manCommand()}
+	return []*cli.Command{ui.hookCommand(), guardianCommand(), ui.leaseCommand(), ui.completeCommand(), ui.manCommand(), ui.replicaServeCommand()}
 }
 
 func (ui *ui) commands() []*cli.Command {
-	all := slices.Concat(ui.lookCommands(), ui.createCommands(), ui.changeCommands(), ui.laterCommands(), ui.innerCommands())
+	all := slices.Concat(ui.lookCommands(), ui.createCommands(), ui.changeCommands(), ui.replicaCommands(), ui.innerCommands())
 	for _, c := range all {
 		c.OnUsageError = func(_ *cli.Context, err error, _ bool) error { return usage("%w", err) }
 		c.HideHelpCommand = true

@@ -28,6 +28,36 @@ type copier struct {
 	progress methods.Progress
 }
 
+// Read reads extents of a content in their order, in pieces of at most a MiB that end at its multiples, and reads ahead: a storage
+// far away takes its time for each answer.
+func Read(ctx context.Context, from methods.Content, extents []methods.Extent, each func(data []byte, at int64) error) error {
+	var readers sync.WaitGroup
+	// Nobody reads any more when it returns, so that the content can be closed.
+	defer readers.Wait()
+	within, cancel := context.WithCancel(ctx)
+	defer cancel()
+	r := reader{from: from, pieces: make(chan *piece, ahead)}
+	readers.Go(func() {
+		defer close(r.pieces)
+		r.readAhead(within, extents, func(p *piece) { readers.Go(func() { p.read <- r.fill(p) }) })
+	})
+	for p := range r.pieces {
+		if err := errors.Join(ctx.Err(), <-p.read); err != nil {
+			return err
+		}
+		if err := each(p.data, p.at); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// reader reads pieces.
+type reader struct {
+	from   methods.Content
+	pieces chan *piece
+}
+
 // piece is read while those before it are written.
 type piece struct {
 	at   int64
@@ -35,34 +65,21 @@ type piece struct {
 	read chan error
 }
 
-// copy writes in order, and reads ahead: a storage far away takes its time for each answer.
+// copy writes in order.
 func (c *copier) copy(ctx context.Context, extents []methods.Extent) error {
-	var readers sync.WaitGroup
-	// Nobody reads any more when it returns, so that the content can be closed.
-	defer readers.Wait()
-	within, cancel := context.WithCancel(ctx)
-	defer cancel()
-	pieces := make(chan *piece, ahead)
-	readers.Go(func() {
-		defer close(pieces)
-		c.readAhead(within, extents, func(p *piece) { readers.Go(func() { p.read <- c.fill(p) }) }, pieces)
-	})
 	total, done := methods.TotalLength(extents), int64(0)
-	for p := range pieces {
-		if err := errors.Join(ctx.Err(), <-p.read); err != nil {
+	return Read(ctx, c.from, extents, func(data []byte, at int64) error {
+		if err := c.write(data, at); err != nil {
 			return err
 		}
-		if err := c.write(p.data, p.at); err != nil {
-			return err
-		}
-		done += int64(len(p.data))
+		done += int64(len(data))
 		c.progress.Report(done, total)
-	}
-	return ctx.Err()
+		return nil
+	})
 }
 
 // readAhead begins to read one piece after the other, until as many wait to be written as fit.
-func (c *copier) readAhead(ctx context.Context, extents []methods.Extent, begin func(*piece), pieces chan<- *piece) {
+func (r *reader) readAhead(ctx context.Context, extents []methods.Extent, begin func(*piece)) {
 	for _, e := range extents {
 		for e.Length > 0 {
 			// Up to the next multiple of a block, so that all pieces but the first begin on the grain.
@@ -70,7 +87,7 @@ func (c *copier) readAhead(ctx context.Context, extents []methods.Extent, begin 
 			e.Offset, e.Length = e.Offset+int64(len(p.data)), e.Length-int64(len(p.data))
 			begin(p)
 			select {
-			case pieces <- p:
+			case r.pieces <- p:
 			case <-ctx.Done():
 				return
 			}
@@ -78,8 +95,8 @@ func (c *copier) readAhead(ctx context.Context, extents []methods.Extent, begin 
 	}
 }
 
-func (c *copier) fill(p *piece) error {
-	if n, err := c.from.ReadAt(p.data, p.at); n < len(p.data) {
+func (r *reader) fill(p *piece) error {
+	if n, err := r.from.ReadAt(p.data, p.at); n < len(p.data) {
 		return fmt.Errorf("read %d bytes at %d: %w", len(p.data), p.at, unexpected(err))
 	}
 	return nil
