@@ -27,8 +27,9 @@ MANDATE ?= $(shell git log -1 --format=%cs 2>/dev/null)
 MAN     := domsnap.1 domsnap-nightly.8 domsnap-nightly.conf.5
 NIGHTLY := integration/nightly
 
-BUILD_PACKAGES := gcc libc6-dev pkg-config git libvirt-dev librbd-dev librados-dev libxml2-utils qemu-utils shellcheck jq
-PACKAGING_PACKAGES := debhelper fakeroot rpm lintian man-db mandoc bash-completion zsh fish
+BUILD_PACKAGES := gcc libc6-dev pkg-config git libvirt-dev librbd-dev librados-dev libxml2-utils qemu-utils shellcheck jq \
+	man-db bash-completion zsh fish
+PACKAGING_PACKAGES := debhelper fakeroot rpm lintian mandoc
 
 # Each is measured in a lab of its own: what a figure has written stays in the lab's memory.
 FIGURES := held held-busy shield-disks shield-slow rbd rollback records $(addprefix revert-,qcow2 internal thick thin btrfs xfs rbd)
