@@ -84,6 +84,8 @@ func create(ctx context.Context, o *orchestrator.Orchestrator, c *cli.Context, o
 
 func held(c orchestrator.Consistency) string {
 	switch {
+	case c.FilesystemsFrozen > 0 && c.PausedMS > 0:
+		return fmt.Sprintf("%d file systems frozen for %d ms, guest paused for %d ms", c.FilesystemsFrozen, c.FrozenMS, c.PausedMS)
 	case c.FilesystemsFrozen > 0:
 		return fmt.Sprintf("%d file systems frozen for %d ms", c.FilesystemsFrozen, c.FrozenMS)
 	case c.PausedMS > 0:
