@@ -21,10 +21,8 @@ const lowerTimeout = 30 * time.Minute
 // shielding is the shield of a creation.
 type shielding struct {
 	*shield.Shield
-	needed   int64
+	// raisedAt is when disks may have come onto overlays; zero before.
 	raisedAt time.Time
-	// raised says that disks may be on overlays.
-	raised bool
 }
 
 // shieldOf is the shield of the overlays; nil for none.
@@ -41,7 +39,7 @@ func (c *creation) readyShield(ctx context.Context) error {
 	if s == nil {
 		return nil
 	}
-	c.shield = &shielding{Shield: s, needed: needed(s.Overlays)}
+	c.shield = &shielding{Shield: s}
 	err := c.timed(ctx, "make the overlays of the shield", s.Ready)
 	if err == nil || c.opts.Way == Shield || !errors.Is(err, methods.ErrBlocked) {
 		return err
@@ -78,7 +76,7 @@ func (c *creation) window(ctx context.Context) error {
 	if err := c.together(ctx, c.renewMachine()); err != nil {
 		return err
 	}
-	c.shield.raised, c.shield.raisedAt = true, time.Now()
+	c.shield.raisedAt = time.Now()
 	if err := c.timed(ctx, "put the disks onto the overlays of the shield", c.shield.Raise); err != nil {
 		return err
 	}
@@ -97,7 +95,7 @@ func (c *creation) behind(ctx context.Context) error {
 	over := fmt.Errorf("the limit of %s behind the shield is over: %w", limit, context.DeadlineExceeded)
 	ctx, end := context.WithTimeoutCause(ctx, limit, over)
 	defer end()
-	watched, stop := c.shieldFolder().Watch(ctx, c.shield.needed)
+	watched, stop := c.shieldFolder().Watch(ctx, needed(c.shield.Overlays))
 	defer stop()
 	err := c.together(watched, c.takes(c.at(behind)))
 	if cause := context.Cause(watched); err != nil && cause != nil {
@@ -130,7 +128,7 @@ func (c *creation) lower(ctx context.Context, handOver func(context.Context) err
 	if err != nil {
 		return err
 	}
-	if c.shield.raised {
+	if !c.shield.raisedAt.IsZero() {
 		c.shieldedFor, c.commitFor = time.Since(c.shield.raisedAt), time.Since(began)
 	}
 	c.shield = nil

@@ -103,32 +103,23 @@ func (x *torturer) endJob() {
 }
 
 // isReset: the disks are the same, and so is what is on them.
-func (x *torturer) isReset() {
-	x.t.Helper()
-	acked := 0
-	code := x.whileShielded(func() {
-		acked = x.acked()
-		tool(x.t, "virsh", "-q", "reset", x.Name())
-	})
-	if code != 0 {
-		x.t.Errorf("exit %d", code)
-	}
-	check(x.t, x.WaitAgent(lab.BootTimeout))
-	x.checkAfterStart(acked)
-}
+func (x *torturer) isReset() { x.endsBehind("reset", func() {}) }
 
 // isDestroyed: the snapshot was of the instant before.
-func (x *torturer) isDestroyed() {
+func (x *torturer) isDestroyed() { x.endsBehind("destroy", func() { check(x.t, x.Start()) }) }
+
+// endsBehind has virsh end what the guest does, and looks at it when it has begun again.
+func (x *torturer) endsBehind(verb string, start func()) {
 	x.t.Helper()
 	acked := 0
 	code := x.whileShielded(func() {
 		acked = x.acked()
-		tool(x.t, "virsh", "-q", "destroy", x.Name())
+		tool(x.t, "virsh", "-q", verb, x.Name())
 	})
 	if code != 0 {
 		x.t.Errorf("exit %d", code)
 	}
-	check(x.t, x.Start())
+	start()
 	check(x.t, x.WaitAgent(lab.BootTimeout))
 	x.checkAfterStart(acked)
 }

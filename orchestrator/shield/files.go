@@ -16,6 +16,7 @@ import (
 	"github.com/domsnap/domsnap/methods"
 	"github.com/domsnap/domsnap/methods/command"
 	"github.com/domsnap/domsnap/methods/image"
+	"github.com/domsnap/domsnap/orchestrator/durable"
 	"github.com/domsnap/domsnap/xmlspec"
 )
 
@@ -66,7 +67,7 @@ func (f Folder) Make(ctx context.Context, o Overlay) error {
 		return fmt.Errorf("make overlay %s: %w", o.File, err)
 	}
 	above := filepath.Dir(f.Dir)
-	return errors.Join(file.Sync(), syncDir(f.Dir), syncDir(above), syncDir(filepath.Dir(above)))
+	return errors.Join(file.Sync(), durable.Disk{Dir: f.Dir}.Sync(), durable.Disk{Dir: above}.Sync(), durable.Disk{Dir: filepath.Dir(above)}.Sync())
 }
 
 // baseName is what the header says is below: a path, or else words that QEMU's tools understand.
@@ -127,7 +128,7 @@ func (f Folder) Remove(o Overlay) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	return errors.Join(err, syncDir(f.Dir))
+	return errors.Join(err, durable.Disk{Dir: f.Dir}.Sync())
 }
 
 // Unused implements Files, by QEMU's locks.
@@ -151,12 +152,4 @@ func (f Folder) Commit(ctx context.Context, o Overlay) error {
 		return fmt.Errorf("commit overlay %s: %w", o.File, err)
 	}
 	return nil
-}
-
-func syncDir(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }

@@ -75,16 +75,7 @@ func (s *Shield) Lower(ctx context.Context, o LowerOptions) error {
 
 // settle defines the disks that stay without what was below their overlays.
 func (s *Shield) settle(ctx context.Context, staying []Overlay) error {
-	defined, err := s.Domain.DefinedOn(ctx, staying)
-	if err != nil {
-		return err
-	}
-	for _, o := range defined {
-		if err := s.Domain.Define(ctx, o.Settled); err != nil {
-			return fmt.Errorf("define disk %s: %w", o.Disk.Target, err)
-		}
-	}
-	return nil
+	return s.define(ctx, staying, func(o Overlay) string { return o.Settled })
 }
 
 // apart tells the overlays that go from those that stay.

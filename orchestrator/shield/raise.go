@@ -63,12 +63,20 @@ func (s *Shield) forget(ctx context.Context, overlays []Overlay, active bool) er
 
 // defineBases points the definition at the disks themselves, where it names their overlays.
 func (s *Shield) defineBases(ctx context.Context, overlays []Overlay) error {
+	return s.define(ctx, overlays, func(o Overlay) string { return o.Defined })
+}
+
+// define replaces the disks whose overlays the definition names.
+func (s *Shield) define(ctx context.Context, overlays []Overlay, element func(Overlay) string) error {
+	if len(overlays) == 0 {
+		return nil
+	}
 	defined, err := s.Domain.DefinedOn(ctx, overlays)
 	if err != nil {
 		return err
 	}
 	for _, o := range defined {
-		if err := s.Domain.Define(ctx, o.Defined); err != nil {
+		if err := s.Domain.Define(ctx, element(o)); err != nil {
 			return fmt.Errorf("define disk %s: %w", o.Disk.Target, err)
 		}
 	}
