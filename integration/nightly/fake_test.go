@@ -138,10 +138,16 @@ func (c call) String() string {
 func (c call) good() reply {
 	switch c.verb {
 	case "snapshot-create-as", "snapshot-info":
-		return reply{Out: fmt.Sprintf(`{"domain_uuid":%q,"name":%q,"consistency":{"level":"filesystem","frozen_ms":812,"paused_ms":0},
+		return reply{Out: fmt.Sprintf(`{"domain_uuid":%q,"name":%q,"state":"available","consistency":{"level":"filesystem","frozen_ms":812,"paused_ms":0},
 			"disks":[{"target":"vda"},{"target":"vdb"}]}`, c.arguments[0], c.arguments[1])}
 	case "snapshot-prune":
 		return reply{Out: `{"deleted":["nightly-1","nightly-2"],"pending_delete":[]}`}
+	case "replica-list":
+		return reply{Out: `[]`}
+	case "snapshot-replicate":
+		return reply{Out: fmt.Sprintf(`{"name":%q,"base":null,"resumed":false,"bytes_moved":1024}`, c.arguments[1])}
+	case "replica-prune":
+		return reply{Out: `{"kept":[],"deleted":["nightly-1"]}`}
 	case "recover":
 		return reply{Out: `{"domains":[]}`}
 	default:

@@ -122,11 +122,12 @@ type report struct {
 		FrozenMS    *int `json:"frozen_ms"`
 		Recovered   bool
 		Exported    []struct{ Target, File string }
+		Replicated  []struct{ To, Snapshot string }
 		Deleted     []string
 		LastSuccess *time.Time `json:"last_success"`
 		Errors      []struct {
-			Step, Message, Hint string
-			Code                int
+			Step, Place, Message, Hint string
+			Code                       int
 		}
 	}
 }
@@ -337,6 +338,12 @@ func TestWrongConfigurationIsRefused(t *testing.T) {
 		"web1 report=/r":                ":1: report=/r",
 		"web1 keep-safety=long":         ":1: keep-safety=long",
 		"web1 two":                      ":1: two",
+		"web1 replicate=":               ":1: replicate=",
+		"web1 replicate=relative":       ":1: replicate=relative",
+		"web1 replicate=ssh://host":     ":1: replicate=ssh://host",
+		"web1 replicate=file:/a,b":      ":1: replicate=file:/a,b",
+		"web1 replica-keep-lost=1":      ":1: replica-keep-lost=1",
+		"web1 replica-keep-safety=1h":   ":1: replica-keep-safety=1h",
 		"=1\nweb1":                      ":1: =1",
 		"metrics=m.prom\nweb1":          ":1: metrics=m.prom",
 		"a[$(touch${IFS}pwned)]=1\nweb": ":1: a[",

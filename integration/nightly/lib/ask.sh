@@ -50,7 +50,7 @@ recover() {
 # new_result NAME UUID
 new_result() {
 	result=$(jq -nc --arg name "$1" --arg uuid "$2" '{domain: $name, domain_uuid: $uuid, ok: true, snapshot: null, disks: [],
-		level: null, frozen_ms: null, paused_ms: null, recovered: false, exported: [], deleted: [], errors: [], took_ms: 0}')
+		level: null, frozen_ms: null, paused_ms: null, recovered: false, exported: [], replicated: [], deleted: [], replicas_deleted: [], errors: [], took_ms: 0}')
 }
 
 # add FILTER [OPTION...]: changes the result by a filter of jq, whose $answer is the last answer.
@@ -58,10 +58,11 @@ add() {
 	result=$(jq -c --slurpfile given <(printf '%s' "$answer") "${@:2}" '$given[0] as $answer | '"$1" <<<"$result")
 }
 
-# note STEP: the last answer is an error.
+# note STEP [PLACE]: the last answer is an error.
 note() {
-	add '.ok = false | .errors += [($answer.error? // {code: $code, message: "no reason given", hint: ""}) + {step: $step}]' \
-		--arg step "$1" --argjson code "$code"
+	add '.ok = false | .errors += [($answer.error? // {code: $code, message: "no reason given", hint: ""})
+		+ {step: $step, place: (if $place == "" then null else $place end)}]' \
+		--arg step "$1" --arg place "${2-}" --argjson code "$code"
 }
 
 # complain STEP MESSAGE: an error of our own.

@@ -37,12 +37,15 @@ read_words() {
 
 # valid PATTERN NAME VALUE: what is for the whole run has no pattern before it.
 valid() {
+	local place='(file:/|ssh://[^,/]+/)[^,]*'
 	case $2 in
 	keep-last | keep-hourly | keep-daily | keep-weekly | keep-monthly | keep-yearly) [[ $3 =~ ^(-1|[0-9]{1,6})$ ]] ;;
+	replica-keep-*) valid '' "${2#replica-}" "$3" && [[ $2 != *-safety ]] ;;
 	keep-safety) [[ $3 =~ ^([0-9]+(\.[0-9]+)?(h|m|s))+$ ]] ;;
 	quiesce) [[ $3 == require || $3 == try || $3 == no ]] ;;
 	format) [[ $3 == raw || $3 == qcow2 ]] ;;
 	descriptor | export) [[ $3 == /* ]] ;;
+	replicate) [[ $3 =~ ^$place(,$place)*$ ]] ;;
 	report | metrics) [[ $3 == /* && -z $1 ]] ;;
 	*) return 1 ;;
 	esac

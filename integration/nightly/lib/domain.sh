@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2016 # jq's variables
-# What is done for one domain: a snapshot, its export, and a prune.
+# What is done for one domain: a snapshot, its export, its replicas, and a prune.
 
 # one_domain NAME UUID
 one_domain() {
@@ -10,6 +10,7 @@ one_domain() {
 	new_result "$name" "$uuid"
 	if take; then
 		export_disks
+		replicate_everywhere
 		prune
 	fi
 	add '.took_ms = $took' --argjson took $(($(milliseconds) - began))
@@ -72,16 +73,23 @@ file_name() {
 
 # prune goes by the rules there are; without any nothing is deleted.
 prune() {
-	local args=() rule
-	for rule in last hourly daily weekly monthly yearly; do
-		[[ -z ${option[keep-$rule]-} ]] || args+=("--keep-$rule" "${option[keep-$rule]}")
-	done
-	((${#args[@]})) || return
-	[[ -z ${option[keep-safety]-} ]] || args+=(--keep-safety "${option[keep-safety]}")
-	ask snapshot-prune "${args[@]}" -- "$uuid"
+	local rules
+	read_rules keep
+	((${#rules[@]})) || return
+	[[ -z ${option[keep-safety]-} ]] || rules+=(--keep-safety "${option[keep-safety]}")
+	ask snapshot-prune "${rules[@]}" -- "$uuid"
 	if ((code)); then
 		note prune
 	else
 		add '.deleted = ($answer.deleted // [])'
 	fi
+}
+
+# read_rules PREFIX: those of the options that begin with it, as domsnap has them.
+read_rules() {
+	local rule
+	rules=()
+	for rule in last hourly daily weekly monthly yearly; do
+		[[ -z ${option[$1-$rule]-} ]] || rules+=("--keep-$rule" "${option[$1-$rule]}")
+	done
 }

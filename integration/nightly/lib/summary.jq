@@ -9,12 +9,14 @@ def good:
 	+ (if .paused_ms > 0 then ", paused \(.paused_ms) ms" else "" end)
 	+ (if .recovered then ", unfinished work recovered first" else "" end)
 	+ (.exported | unless_empty(", \(length) exported"))
+	+ (.replicated | unless_empty(", \(length) replicated"))
 	+ (.deleted | unless_empty(", \(length) deleted"))
+	+ (.replicas_deleted | unless_empty(", \(length) replicas deleted"))
 	+ ", \(.took_ms | seconds)";
 
 def bad:
 	"FAILED  \(.domain | tame)" + (if .snapshot then ": \(.snapshot | tame), guest frozen \(.frozen_ms) ms, but" else "" end),
-	(.errors[] | "        \(.step): \(.message | tame) (exit \(.code))", (select(.hint != "") | "        hint: \(.hint | tame)"));
+	(.errors[] | "        \(.step)\(if .place then " at " + (.place | tame) else "" end): \(.message | tame) (exit \(.code))", (select(.hint != "") | "        hint: \(.hint | tame)"));
 
 "domsnap nightly on \(.host | tame), \(.began): \(.domains | length | count("domain")), \(.failed) failed, \(.took_ms | seconds)",
 (select(.interrupted) | "INTERRUPTED: not all domains were reached"),
