@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"time"
 
 	"github.com/domsnap/domsnap/integration/cli"
 	"github.com/domsnap/domsnap/integration/lab"
@@ -15,6 +16,9 @@ import (
 
 // rounds is how often everything is measured.
 const rounds = 5
+
+// settle is how long the storages get to finish with what came before, ahead of either way.
+const settle = 2 * time.Second
 
 func main() {
 	os.Exit(status())

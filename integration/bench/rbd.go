@@ -36,9 +36,6 @@ func rbdRevert(ctx context.Context, p cli.Program) (err error) {
 	return nil
 }
 
-// settle is how long Ceph gets to finish with what came before, ahead of either way.
-const settle = 2 * time.Second
-
 // wayBackTook is how long it took back to one snapshot: the disk's revert, the program around it, and the other way.
 type wayBackTook struct{ revert, process, theirs time.Duration }
 

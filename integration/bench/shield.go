@@ -52,11 +52,13 @@ func withGuest(disks []lab.Disk, measure func(*lab.Domain) error) (err error) {
 // sideBySide takes turns.
 func sideBySide(ctx context.Context, p cli.Program, d *lab.Domain, options ...string) (ours, theirs series, err error) {
 	for range rounds {
+		time.Sleep(settle)
 		held, err := byProgram(ctx, p, d, options...)
 		if err != nil {
 			return nil, nil, err
 		}
 		ours = append(ours, held)
+		time.Sleep(settle)
 		if held, err = byScript(ctx, d); err != nil {
 			return nil, nil, err
 		}
@@ -93,6 +95,7 @@ func shieldDisks(ctx context.Context, p cli.Program) error {
 func several(ctx context.Context, p cli.Program, d *lab.Domain, options ...string) (series, error) {
 	var all series
 	for range rounds {
+		time.Sleep(settle)
 		held, err := byProgram(ctx, p, d, append([]string{"--shield"}, options...)...)
 		if err != nil {
 			return nil, err

@@ -7,17 +7,18 @@ import (
 	"github.com/domsnap/domsnap/orchestrator/shield"
 )
 
-// cacheOptions and those that follow are QEMU's BlockdevOptions.
+// cacheOptions and those that follow are QEMU's BlockdevOptions. What is as QEMU has it by itself is left out: QEMU reads
+// its commands byte by byte.
 type cacheOptions struct {
-	Direct  bool `json:"direct"`
-	NoFlush bool `json:"no-flush"`
+	Direct  bool `json:"direct,omitempty"`
+	NoFlush bool `json:"no-flush,omitempty"`
 }
 
 type fileNode struct {
 	Driver   string       `json:"driver"`
 	Node     string       `json:"node-name"`
 	Filename string       `json:"filename"`
-	Cache    cacheOptions `json:"cache"`
+	Cache    cacheOptions `json:"cache,omitzero"`
 	Discard  string       `json:"discard"`
 }
 
@@ -25,21 +26,23 @@ type fileNode struct {
 type qcow2Node struct {
 	Driver       string       `json:"driver"`
 	Node         string       `json:"node-name"`
-	ReadOnly     bool         `json:"read-only"`
 	File         any          `json:"file"`
 	Backing      *string      `json:"backing"`
-	Cache        cacheOptions `json:"cache"`
-	Discard      string       `json:"discard"`
+	Cache        cacheOptions `json:"cache,omitzero"`
+	Discard      string       `json:"discard,omitempty"`
 	DetectZeroes string       `json:"detect-zeroes,omitempty"`
 }
 
 func nodeOf(name string, file any, options shield.Options) qcow2Node {
 	node := qcow2Node{
-		Driver: "qcow2", Node: name, File: file, Discard: "ignore", DetectZeroes: options.DetectZeroes,
+		Driver: "qcow2", Node: name, File: file,
 		Cache: cacheOptions{Direct: options.Direct, NoFlush: options.NoFlush},
 	}
 	if options.Discard {
 		node.Discard = "unmap"
+	}
+	if options.DetectZeroes != "off" {
+		node.DetectZeroes = options.DetectZeroes
 	}
 	return node
 }
