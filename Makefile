@@ -26,6 +26,7 @@ SUITEDIR := $(CURDIR)/build/suite
 MANDATE ?= $(shell git log -1 --format=%cs 2>/dev/null)
 MAN     := domsnap.1 domsnap-nightly.8 domsnap-nightly.conf.5
 NIGHTLY := integration/nightly
+RECIPES := integration/recipes
 
 BUILD_PACKAGES := gcc libc6-dev pkg-config git libvirt-dev librbd-dev librados-dev libxml2-utils qemu-utils shellcheck jq \
 	man-db bash-completion zsh fish
@@ -88,7 +89,7 @@ $(LINT):
 lint: $(LINT) ## check the code, and that no layer points back
 	$(LINT) run --build-tags lab,$(TAGS)
 	shellcheck -x integration/deps integration/fuzz integration/lab-tests integration/hooks/qemu $(LAB) integration/lab/lib/*.sh
-	shellcheck -x -P SCRIPTDIR $(NIGHTLY)/domsnap-nightly
+	shellcheck -x -P SCRIPTDIR $(NIGHTLY)/domsnap-nightly $(RECIPES)/*-backup
 	shellcheck -x -P SCRIPTDIR integration/completions/domsnap.bash integration/packaging/package integration/packaging/notice \
 		integration/packaging/try-packages integration/packaging/debian/*.p*
 
@@ -146,6 +147,8 @@ install: build man ## install into PREFIX (/usr/local), the hook into libvirt's,
 	install -D integration/hooks/qemu $(DESTDIR)$(HOOKS)/qemu.d/domsnap
 	install -D $(NIGHTLY)/domsnap-nightly $(DESTDIR)$(PREFIX)/sbin/domsnap-nightly
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/domsnap/nightly $(NIGHTLY)/lib/*
+	install -D -t $(DESTDIR)$(PREFIX)/share/domsnap/recipes $(RECIPES)/*-backup
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/domsnap/recipes $(RECIPES)/*.sh
 	test -e $(DESTDIR)/etc/domsnap/nightly.conf || install -D -m 644 -t $(DESTDIR)/etc/domsnap $(NIGHTLY)/nightly.conf
 	install -D -m 644 -t $(DESTDIR)$(UNITS) $(NIGHTLY)/*.service $(NIGHTLY)/*.timer integration/packaging/*.service
 	sed -i 's#/usr/local/\(share\|s\?bin/domsnap\|bin$$\)#$(PREFIX)/\1#' $(DESTDIR)$(HOOKS)/qemu.d/domsnap $(DESTDIR)$(PREFIX)/sbin/domsnap-nightly \

@@ -125,6 +125,15 @@ func (p *program) shim(tool, script string) {
 	}
 }
 
+// script has a script find the program, its state, and the tools in front.
+func (p *program) script(cmd *exec.Cmd, env ...string) *exec.Cmd {
+	cmd.Env = append(append(os.Environ(), env...), "DOMSNAP="+p.Path, "DOMSNAP_STATE_DIR="+p.StateDir)
+	if p.ToolDir != "" {
+		cmd.Env = append(cmd.Env, "PATH="+p.ToolDir+":"+os.Getenv("PATH"))
+	}
+	return cmd
+}
+
 // five are the disks of the mixed domain: four storages, one of them in both its ways.
 func five() []lab.Disk {
 	return small(lab.QcowFile, lab.ThickLV, lab.ThinLV, lab.BtrfsSubvol, lab.RBD)
