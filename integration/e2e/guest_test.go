@@ -31,8 +31,14 @@ func newMachine(t *testing.T, disks []lab.Disk) *machine {
 
 func newMachineOf(t *testing.T, opts lab.Options) *machine {
 	t.Helper()
-	m := &machine{Domain: lab.NewTestDomain(t, opts), t: t, p: newProgram(t)}
-	for i := range opts.Disks {
+	d := lab.NewTestDomain(t, opts)
+	return newProgram(t).machine(d, len(opts.Disks))
+}
+
+// machine is one of those that the program works on.
+func (p *program) machine(d *lab.Domain, disks int) *machine {
+	m := &machine{Domain: d, t: p.t, p: p}
+	for i := range disks {
 		m.targets = append(m.targets, fmt.Sprintf("vd%c", 'a'+i))
 	}
 	return m

@@ -3,9 +3,6 @@
 package e2e
 
 import (
-	"errors"
-	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -237,7 +234,7 @@ func (r *replicator) used() {
 // ssh: the same through an sshd, whose only command is the program's.
 func (r *replicator) ssh() {
 	dir := r.t.TempDir()
-	to := fmt.Sprintf("ssh://root@127.0.0.1:%s%s", r.sshd(dir), dir)
+	to := r.p.sshd(sshd{dir: dir, address: "127.0.0.1"})
 	cmd := r.halfWay(dir, to)
 	for _, pid := range children(r.t, cmd.Process.Pid) {
 		check(r.t, syscall.Kill(pid, syscall.SIGKILL))
@@ -268,43 +265,4 @@ func children(t *testing.T, pid int) (pids []int) {
 		pids = append(pids, child)
 	}
 	return pids
-}
-
-// sshd starts one that lets the program's ssh in, to replicas in one directory and no further. It gives its port.
-func (r *replicator) sshd(dir string) string {
-	r.t.Helper()
-	etc := r.t.TempDir()
-	for _, key := range []string{"host", "mine"} {
-		tool(r.t, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", filepath.Join(etc, key))
-	}
-	public, err := os.ReadFile(filepath.Join(etc, "mine.pub"))
-	check(r.t, err)
-	host, err := os.ReadFile(filepath.Join(etc, "host.pub"))
-	check(r.t, err)
-	const port = "2222"
-	for name, text := range map[string]string{
-		"keys":   fmt.Sprintf("restrict,command=\"%s replica-serve %s\" %s", r.p.Path, dir, public),
-		"known":  fmt.Sprintf("[127.0.0.1]:%s %s", port, host),
-		"client": fmt.Sprintf("IdentityFile %[1]s/mine\nUserKnownHostsFile %[1]s/known\nStrictHostKeyChecking yes\n", etc),
-		"server": fmt.Sprintf("ListenAddress 127.0.0.1:%[2]s\nHostKey %[1]s/host\nAuthorizedKeysFile %[1]s/keys\nPidFile none\n"+
-			"StrictModes no\nPermitRootLogin yes\nUsePAM no\n", etc, port),
-	} {
-		check(r.t, os.WriteFile(filepath.Join(etc, name), []byte(text), 0o600))
-	}
-	check(r.t, os.MkdirAll("/run/sshd", 0o755))
-	server := exec.Command("/usr/sbin/sshd", "-D", "-e", "-f", filepath.Join(etc, "server"))
-	server.Stderr = r.t.Output()
-	check(r.t, server.Start())
-	r.t.Cleanup(func() { _ = errors.Join(server.Process.Kill(), server.Wait()) })
-	r.p.shim("ssh", `exec "$REAL" -F `+etc+`/client "$@"`)
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
-		conn, err := net.Dial("tcp", "127.0.0.1:"+port)
-		if err == nil {
-			check(r.t, conn.Close())
-			return port
-		}
-		if time.Now().After(end) {
-			r.t.Fatalf("there is no sshd: %v", err)
-		}
-	}
 }

@@ -20,6 +20,7 @@ const (
 	RBD                     // an image of the Ceph pool rbd
 	EmptyCDROM              // a drive without a medium
 	NBD                     // a raw file behind an NBD server on a Unix socket
+	Adopted                 // a raw file that is there already, and stays
 )
 
 // DefaultSize is the size of a disk that does not say.
@@ -32,6 +33,7 @@ const NoFS = "none"
 type Disk struct {
 	Target   string // vda, vdb, ... by position if empty; sdX is on virtio-scsi
 	Kind     Kind
+	Path     string // of an Adopted file, which is used as it is
 	Size     int64  // in bytes, DefaultSize if 0; at least 300 MiB for xfs
 	FS       string // ext4 if empty, or xfs, btrfs, NoFS
 	Cache    string // libvirt's cache attribute, left out if empty

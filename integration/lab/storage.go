@@ -49,8 +49,8 @@ func newVolume(domain string, disk Disk) (*volume, error) {
 		v.inImage(rbdPool + "/" + name)
 	case NBD:
 		v.inExport(name)
-	case EmptyCDROM:
-		v.create = func(context.Context, string) error { return nil }
+	case EmptyCDROM, Adopted:
+		v.source = disk.Path
 		v.remove = func(context.Context) error { return nil }
 	default:
 		return nil, fmt.Errorf("place disk %s: no kind %d", disk.Target, disk.Kind)

@@ -9,7 +9,7 @@ import (
 // build makes the volume with its file system. The file system is made on a sparse file on a tmpfs first, because
 // that is alike for all kinds and quick.
 func (v *volume) build(ctx context.Context) error {
-	if v.disk.Kind == EmptyCDROM {
+	if v.create == nil {
 		return nil
 	}
 	template, err := newTemplate(ctx, v.disk)

@@ -1,0 +1,336 @@
+//go:build lab
+
+package e2e
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/domsnap/domsnap/integration/lab"
+	"github.com/domsnap/domsnap/orchestrator"
+	"github.com/domsnap/domsnap/orchestrator/replica"
+)
+
+// nights is a host with three domains, of which the script takes a snapshot each night and brings it to two places: one of
+// another kind on this host, and one on another host.
+type nights struct {
+	t           *testing.T
+	p           *program
+	began       time.Time
+	here, there string
+	domains     []*sleeper
+	config      string
+}
+
+// sleeper is a domain with one disk. The night after each change of it has a snapshot, or a crash before that.
+type sleeper struct {
+	*machine
+	places []string
+	// files are the files that it has, as sha256sum prints them: of night n the first n.
+	files []string
+	taken []snapshotOfNight
+}
+
+type snapshotOfNight struct {
+	night     int
+	name, sum string
+}
+
+const (
+	allNights  = 7
+	crashNight = 3
+	// keptHere and keptThere are days, as the configuration says.
+	keptHere, keptThere = 2, 3
+
+	day = 24 * time.Hour
+)
+
+// TestSevenNights: whatever happens in the third night, what is kept in the end is what there was, here and there, and boots.
+func TestSevenNights(t *testing.T) {
+	before := objects(t)
+	n := newNights(t)
+	for night := 1; night <= allNights; night++ {
+		n.evening(night)
+		if night == crashNight {
+			n.crash()
+		} else {
+			n.wantReport(night, n.p.night(0, n.config))
+		}
+		n.remember(night)
+		t.Logf("night %d is over after %s", night, time.Since(n.began).Round(time.Second))
+	}
+	n.domains[0].off()
+	for _, d := range n.domains {
+		t.Run("replicas of "+d.Name(), func(t *testing.T) { n.part(t).wantReplicas(d.part(t)) })
+		t.Run("snapshots of "+d.Name(), func(t *testing.T) { n.part(t).wantSnapshots(d.part(t)) })
+	}
+	n.end()
+	if now := objects(t); now != before {
+		t.Errorf("the storages hold:\n%s\nbefore:\n%s", now, before)
+	}
+}
+
+func newNights(t *testing.T) *nights {
+	t.Helper()
+	n := &nights{t: t, began: time.Now()}
+	n.here, n.there = replicaDir(t, "/var/lib/lab/btrfs"), replicaDir(t, "/var/lib/lab/xfs")
+	disks := small(lab.QcowFile, lab.ThinLV, lab.RBD)
+	var all []*lab.Domain
+	for _, disk := range disks {
+		all = append(all, lab.NewTestDomain(t, lab.Options{Disks: []lab.Disk{disk}}))
+	}
+	n.p = newProgram(t)
+	here, there := "file:"+n.here, n.p.sshd(sshd{dir: n.there, address: otherHost(t), namespace: otherNetwork})
+	places := [][]string{{here, there}, {here, there}, {there}}
+	n.config = fmt.Sprintf("keep-daily=%d replica-keep-daily=%d\n", keptHere, keptThere)
+	for i, d := range all {
+		n.domains = append(n.domains, &sleeper{machine: n.p.machine(d, 1), places: places[i]})
+		n.config += d.Name() + " replicate=" + strings.Join(places[i], ",") + "\n"
+	}
+	n.config += "!*\n"
+	n.domains[0].on()
+	t.Cleanup(func() { setClock(t, n.began.Add(time.Since(n.began))) })
+	return n
+}
+
+func replicaDir(t *testing.T, in string) string {
+	t.Helper()
+	dir, err := os.MkdirTemp(in, "replicas-")
+	check(t, err)
+	t.Cleanup(func() { check(t, os.RemoveAll(dir)) })
+	return dir
+}
+
+const otherNetwork = "other"
+
+// otherHost is a network of its own, with an address that the lab's own reaches.
+func otherHost(t *testing.T) (address string) {
+	t.Helper()
+	for _, line := range []string{
+		"netns add other", "link add lab0 type veth peer name lab1 netns other",
+		"address add 192.0.2.1/24 dev lab0", "link set lab0 up",
+		"-n other address add 192.0.2.2/24 dev lab1", "-n other link set lab1 up", "-n other link set lo up",
+	} {
+		tool(t, "ip", strings.Fields(line)...)
+	}
+	t.Cleanup(func() { tool(t, "ip", "netns", "delete", otherNetwork) })
+	return "192.0.2.2"
+}
+
+// setClock sets that of the lab, a whole kernel's.
+func setClock(t *testing.T, now time.Time) {
+	t.Helper()
+	tool(t, "date", "--set", now.Format(time.RFC3339))
+}
+
+func (n *nights) part(t *testing.T) *nights {
+	sub, p := *n, *n.p
+	p.t, sub.t, sub.p = t, t, &p
+	return &sub
+}
+
+func (d *sleeper) part(t *testing.T) *sleeper {
+	sub, m, p := *d, *d.machine, *d.p
+	p.t, m.t, m.p = t, t, &p
+	sub.machine = &m
+	return &sub
+}
+
+// evening comes two hours after midnight of the next day, when everybody has worked. The second domain has more to do before the crash, so that
+// there is something to crash into.
+func (n *nights) evening(night int) {
+	n.t.Helper()
+	setClock(n.t, n.began.UTC().Truncate(day).Add(time.Duration(night)*day+2*time.Hour))
+	for i, d := range n.domains {
+		size := 100 << 10
+		if i == 1 && night == crashNight {
+			size = 24 << 20
+		}
+		d.work(fmt.Sprintf("night-%d", night), size)
+	}
+}
+
+// work adds a file, from inside where somebody is.
+func (d *sleeper) work(name string, size int) {
+	d.t.Helper()
+	active, err := d.Libvirt().IsActive()
+	check(d.t, err)
+	if active {
+		out, err := d.Exec(d.t.Context(), fmt.Sprintf("cd /mnt/vda && head -c %d /dev/urandom >%s && sync && sha256sum %[2]s", size, name))
+		check(d.t, err)
+		d.files = append(d.files, out)
+		return
+	}
+	data := make([]byte, size)
+	_, _ = rand.Read(data)
+	check(d.t, d.Mounted(d.t.Context(), "vda", func(dir string) error { return os.WriteFile(filepath.Join(dir, name), data, 0o600) }))
+	d.files = append(d.files, fmt.Sprintf("%x  %s\n", sha256.Sum256(data), name))
+}
+
+// crash kills the whole night while it brings the second domain to the other host. Then the host comes up again.
+func (n *nights) crash() {
+	n.t.Helper()
+	cmd := n.p.nightly(n.config)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Stderr = n.t.Output()
+	check(n.t, cmd.Start())
+	victim := n.domains[1]
+	for end := time.Now().Add(2 * time.Minute); !n.inbound(victim); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			n.t.Fatal("nothing gets to the other host")
+		}
+	}
+	check(n.t, syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL))
+	_ = cmd.Wait()
+	if !n.inbound(victim) {
+		n.t.Fatal("it was over before it could be killed")
+	}
+	var recovered struct{ Domains []orchestrator.Recovered }
+	n.p.must(&recovered, "recover")
+	n.p.must(&recovered, "recover")
+	if len(recovered.Domains) > 0 {
+		n.t.Errorf("a second recover did %+v", recovered)
+	}
+}
+
+// inbound says whether something is on its way to the other host.
+func (n *nights) inbound(d *sleeper) bool {
+	n.t.Helper()
+	uuid, err := d.Libvirt().GetUUIDString()
+	check(n.t, err)
+	found, _ := filepath.Glob(filepath.Join(n.there, uuid, "*", "manifest.json"))
+	return slices.ContainsFunc(found, func(path string) bool {
+		text, err := os.ReadFile(path)
+		return err == nil && strings.Contains(string(text), `"inbound"`)
+	})
+}
+
+// wantReport: every domain was taken, and got to its places from what was there; what the crash has cut went first.
+func (n *nights) wantReport(number int, report night) {
+	n.t.Helper()
+	if !report.OK || len(report.Domains) != len(n.domains) {
+		n.t.Fatalf("the report is %+v", report)
+	}
+	for _, r := range report.Domains {
+		d := n.domains[slices.IndexFunc(n.domains, func(d *sleeper) bool { return d.Name() == r.Domain })]
+		want := len(d.places)
+		if number == crashNight+1 && d == n.domains[1] {
+			want++
+		}
+		if len(r.Replicated) != want {
+			n.t.Errorf("of %s were replicated %+v, want %d", r.Domain, r.Replicated, want)
+		}
+		for _, to := range r.Replicated {
+			if (to.Base == nil) != (number == 1) {
+				n.t.Errorf("in night %d %s went to %s from %v", number, to.Snapshot, to.To, to.Base)
+			}
+		}
+	}
+}
+
+// remember reads what was taken, by other means than those that will be trusted with it.
+func (n *nights) remember(number int) {
+	n.t.Helper()
+	for _, d := range n.domains {
+		for _, s := range n.p.list(d.Name()) {
+			if !slices.ContainsFunc(d.taken, func(t snapshotOfNight) bool { return t.name == s.Name }) {
+				d.taken = append(d.taken, snapshotOfNight{number, s.Name, d.sourceSums(s.Name)["vda"]})
+			}
+		}
+	}
+}
+
+// last are those of the last nights.
+func (d *sleeper) last(nights int) []snapshotOfNight { return d.taken[len(d.taken)-nights:] }
+
+func namesOf(all []snapshotOfNight) []string {
+	names := []string{}
+	for _, s := range all {
+		names = append(names, s.name)
+	}
+	return names
+}
+
+// wantReplicas: the rules have kept the right ones everywhere, and each is what was taken, whether that is still here or not.
+func (n *nights) wantReplicas(d *sleeper) {
+	for _, place := range d.places {
+		var all []replica.Manifest
+		n.p.must(&all, "replica-list", place, d.Name())
+		names := []string{}
+		for _, m := range all {
+			names = append(names, m.Name)
+			if m.State != replica.Complete {
+				n.t.Errorf("at %s %s is %s", place, m.Name, m.State)
+			}
+		}
+		if want := namesOf(d.last(keptThere)); !slices.Equal(names, want) {
+			n.t.Errorf("at %s are %q, want %q", place, names, want)
+		}
+		for _, s := range d.last(keptThere) {
+			file := filepath.Join(n.t.TempDir(), "replica")
+			n.p.must(&struct{}{}, "replica-verify", place, d.Name(), s.name)
+			n.p.must(&struct{}{}, "replica-export", place, d.Name(), s.name, "--disk", "vda", "--file", file)
+			n.wantSum(file, s)
+		}
+	}
+}
+
+func (n *nights) wantSum(file string, s snapshotOfNight) {
+	n.t.Helper()
+	if sum := strings.Fields(tool(n.t, "sha256sum", file))[0]; sum != s.sum {
+		n.t.Errorf("%s of %s holds %s, want %s", file, s.name, sum, s.sum)
+	}
+}
+
+// wantSnapshots: the rules have kept the right ones, and what is exported of each is what was taken, and boots.
+func (n *nights) wantSnapshots(d *sleeper) {
+	names := []string{}
+	for _, s := range n.p.list(d.Name()) {
+		names = append(names, s.Name)
+	}
+	if want := namesOf(d.last(keptHere)); !slices.Equal(names, want) {
+		n.t.Errorf("there are %q, want %q", names, want)
+	}
+	for _, s := range d.last(keptHere) {
+		file := filepath.Join(n.t.TempDir(), "vda.raw")
+		n.p.must(&struct{}{}, "snapshot-export", d.Name(), s.name, "--disk", "vda", "--file", file)
+		n.wantSum(file, s)
+		n.t.Run(s.name, func(t *testing.T) { wantBoots(t, file, strings.Join(d.files[:s.night], "")) })
+	}
+}
+
+// wantBoots starts a guest of the disk, which finds these files on it, and none of a later night.
+func wantBoots(t *testing.T, disk, files string) {
+	t.Helper()
+	guest := lab.StartTestDomain(t, lab.Options{Disks: []lab.Disk{{Kind: lab.Adopted, Path: disk}}})
+	found, err := guest.Exec(context.Background(), "cd /mnt/vda && sha256sum night-*")
+	check(t, err)
+	if found != files {
+		t.Errorf("the guest finds\n%swant\n%s", found, files)
+	}
+}
+
+// end: nothing is wrong, and everything goes.
+func (n *nights) end() {
+	n.t.Helper()
+	var found orchestrator.CheckResult
+	n.p.must(&found, "check")
+	if !found.OK {
+		n.t.Errorf("check finds %+v", found)
+	}
+	for _, d := range n.domains {
+		for _, place := range d.places {
+			n.p.must(&struct{}{}, "replica-forget", d.Name(), "--to", place)
+		}
+		d.deleteEverything()
+	}
+}
