@@ -17,6 +17,8 @@ type backup struct {
 	*machine
 	name string
 	env  []string
+	// sums are the checksums of each snapshot's disks when it was made.
+	sums map[string]map[string]string
 	// restore is a shell's line that prints a disk of a snapshot: $1 is the domain, $2 the snapshot, $3 the target.
 	restore string
 	// count prints how many disks of a snapshot it has: $1 is the domain, $2 the snapshot.
@@ -26,15 +28,17 @@ type backup struct {
 // TestBackupPrograms: what restic and borg have by the recipes is the snapshot, whatever the guest does meanwhile and later.
 func TestBackupPrograms(t *testing.T) {
 	m := startMachine(t, small(lab.QcowFile, lab.ThinLV, lab.RBD))
-	m.fill(1)
-	m.p.create(m.Name(), "one", "--quiesce", "require")
-	m.fill(2)
-	m.p.create(m.Name(), "two", "--quiesce", "require")
+	sums := map[string]map[string]string{}
+	for i, name := range []string{"one", "two"} {
+		m.fill(uint64(i + 1))
+		m.p.create(m.Name(), name, "--quiesce", "require")
+		sums[name] = m.sourceSums(name)
+	}
 	for _, b := range []*backup{m.restic(), m.borg()} {
 		t.Run(b.name, func(t *testing.T) {
 			p, sub := *m.p, *m
 			p.t, sub.t, sub.p = t, t, &p
-			b.machine = &sub
+			b.machine, b.sums = &sub, sums
 			b.all()
 		})
 	}
@@ -109,11 +113,10 @@ func (b *backup) must(cmd *exec.Cmd) string {
 // wantRestored: the disks of the backup are those of the snapshot, as QEMU's tools read them.
 func (b *backup) wantRestored(name string, targets ...string) {
 	b.t.Helper()
-	want := b.sourceSums(name)
 	for _, target := range targets {
 		sum := b.must(b.shell(b.restore+" | sha256sum", b.Name(), name, target))
-		if got := strings.Fields(sum)[0]; got != want[target] {
-			b.t.Errorf("%s has %s for disk %s of %s, want %s", b.name, got, target, name, want[target])
+		if got := strings.Fields(sum)[0]; got != b.sums[name][target] {
+			b.t.Errorf("%s has %s for disk %s of %s, want %s", b.name, got, target, name, b.sums[name][target])
 		}
 	}
 }
