@@ -22,6 +22,7 @@ type night struct {
 		Replicated       []struct {
 			To, Snapshot string
 			Base         *string
+			Resumed      bool
 		}
 		Deleted         []string
 		ReplicasDeleted []struct{ At, Snapshot string } `json:"replicas_deleted"`

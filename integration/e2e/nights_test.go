@@ -84,6 +84,7 @@ func newNights(t *testing.T) *nights {
 	n := &nights{t: t, began: time.Now()}
 	n.here, n.there = replicaDir(t, "/var/lib/lab/btrfs"), replicaDir(t, "/var/lib/lab/xfs")
 	disks := small(lab.QcowFile, lab.ThinLV, lab.RBD)
+	disks[1].Size = 96 << 20
 	var all []*lab.Domain
 	for _, disk := range disks {
 		all = append(all, lab.NewTestDomain(t, lab.Options{Disks: []lab.Disk{disk}}))
@@ -153,7 +154,7 @@ func (n *nights) evening(night int) {
 	for i, d := range n.domains {
 		size := 100 << 10
 		if i == 1 && night == crashNight {
-			size = 24 << 20
+			size = 64 << 20
 		}
 		d.work(fmt.Sprintf("night-%d", night), size)
 	}
@@ -176,7 +177,8 @@ func (d *sleeper) work(name string, size int) {
 	d.files = append(d.files, fmt.Sprintf("%x  %s\n", sha256.Sum256(data), name))
 }
 
-// crash kills the whole night while it brings the second domain to the other host. Then the host comes up again.
+// crash kills the whole night while it brings the second domain to the other host and a part of that is there, durably. Then
+// the host comes up again.
 func (n *nights) crash() {
 	n.t.Helper()
 	cmd := n.p.nightly(n.config)
@@ -184,14 +186,14 @@ func (n *nights) crash() {
 	cmd.Stderr = n.t.Output()
 	check(n.t, cmd.Start())
 	victim := n.domains[1]
-	for end := time.Now().Add(2 * time.Minute); !n.inbound(victim); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); !n.halfWay(victim); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			n.t.Fatal("nothing gets to the other host")
 		}
 	}
 	check(n.t, syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL))
 	_ = cmd.Wait()
-	if !n.inbound(victim) {
+	if !n.halfWay(victim) {
 		n.t.Fatal("it was over before it could be killed")
 	}
 	var recovered struct{ Domains []orchestrator.Recovered }
@@ -202,19 +204,19 @@ func (n *nights) crash() {
 	}
 }
 
-// inbound says whether something is on its way to the other host.
-func (n *nights) inbound(d *sleeper) bool {
+// halfWay says whether a part of something has got to the other host.
+func (n *nights) halfWay(d *sleeper) bool {
 	n.t.Helper()
 	uuid, err := d.Libvirt().GetUUIDString()
 	check(n.t, err)
 	found, _ := filepath.Glob(filepath.Join(n.there, uuid, "*", "manifest.json"))
 	return slices.ContainsFunc(found, func(path string) bool {
 		text, err := os.ReadFile(path)
-		return err == nil && strings.Contains(string(text), `"inbound"`)
+		return err == nil && strings.Contains(string(text), `"inbound"`) && someDone.Match(text)
 	})
 }
 
-// wantReport: every domain was taken, and got to its places from what was there; what the crash has cut went first.
+// wantReport: every domain was taken, and got to its places from what was there.
 func (n *nights) wantReport(number int, report night) {
 	n.t.Helper()
 	if !report.OK || len(report.Domains) != len(n.domains) {
@@ -222,19 +224,28 @@ func (n *nights) wantReport(number int, report night) {
 	}
 	for _, r := range report.Domains {
 		d := n.domains[slices.IndexFunc(n.domains, func(d *sleeper) bool { return d.Name() == r.Domain })]
-		want := len(d.places)
-		if number == crashNight+1 && d == n.domains[1] {
-			want++
-		}
-		if len(r.Replicated) != want {
-			n.t.Errorf("of %s were replicated %+v, want %d", r.Domain, r.Replicated, want)
-		}
-		for _, to := range r.Replicated {
-			if (to.Base == nil) != (number == 1) {
-				n.t.Errorf("in night %d %s went to %s from %v", number, to.Snapshot, to.To, to.Base)
+		var got []string
+		for _, s := range r.Replicated {
+			if (s.Base == nil) != (number == 1) {
+				n.t.Errorf("in night %d %s went to %s from %v", number, s.Snapshot, s.To, s.Base)
 			}
+			got = append(got, fmt.Sprintf("%s to %s, resumed: %t", s.Snapshot, s.To, s.Resumed))
+		}
+		if want := n.due(d, number, r.Snapshot); !slices.Equal(got, want) {
+			n.t.Errorf("replicated were %q, want %q", got, want)
 		}
 	}
+}
+
+// due are the replicas that a night is to make of a domain: after the crash what it has cut, too, and that first.
+func (n *nights) due(d *sleeper, number int, snapshot string) (all []string) {
+	for _, place := range d.places {
+		if number == crashNight+1 && d == n.domains[1] && place == d.places[1] {
+			all = append(all, fmt.Sprintf("%s to %s, resumed: true", d.taken[crashNight-1].name, place))
+		}
+		all = append(all, fmt.Sprintf("%s to %s, resumed: false", snapshot, place))
+	}
+	return all
 }
 
 // remember reads what was taken, by other means than those that will be trusted with it.

@@ -11,7 +11,7 @@ def good:
 	+ (.exported | unless_empty(", \(length) exported"))
 	+ (.replicated | unless_empty(", \(length) replicated"))
 	+ (.deleted | unless_empty(", \(length) deleted"))
-	+ (.replicas_deleted | unless_empty(", \(length) replicas deleted"))
+	+ (.replicas_deleted | unless_empty(", \(length | count("replica")) deleted"))
 	+ ", \(.took_ms | seconds)";
 
 def bad:
