@@ -183,14 +183,17 @@ func (n *nights) crash() {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Stderr = n.t.Output()
 	check(n.t, cmd.Start())
-	victim := n.domains[1]
-	for end := time.Now().Add(2 * time.Minute); !n.halfWay(victim); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			n.t.Fatal("nothing gets to the other host")
+	over, victim := make(chan error, 1), n.domains[1]
+	go func() { over <- cmd.Wait() }()
+	for !n.halfWay(victim) {
+		select {
+		case err := <-over:
+			n.t.Fatalf("nothing was seen on its way to the other host until the night was over: %v", err)
+		case <-time.After(time.Millisecond):
 		}
 	}
 	check(n.t, syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL))
-	_ = cmd.Wait()
+	<-over
 	if !n.halfWay(victim) {
 		n.t.Fatal("it was over before it could be killed")
 	}
