@@ -193,7 +193,7 @@ func (n *nights) crash() {
 		}
 	}
 	check(n.t, syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL))
-	<-over
+	_ = <-over
 	if !n.halfWay(victim) {
 		n.t.Fatal("it was over before it could be killed")
 	}
