@@ -2,6 +2,7 @@ package xmlspec
 
 import (
 	"fmt"
+	"strings"
 
 	"libvirt.org/go/libvirtxml"
 )
@@ -84,11 +85,11 @@ type VolumeSource struct {
 
 // ParseDomain reads a domain's XML as libvirt prints it. One that is larger than any that libvirt runs is an error.
 func ParseDomain(doc string) (*Domain, error) {
-	var raw libvirtxml.Domain
-	if err := domainLimits.decode(doc, &raw); err != nil {
+	raw, err := decodeDomain(doc)
+	if err != nil {
 		return nil, fmt.Errorf("read domain XML: %w", err)
 	}
-	d := &Domain{Name: raw.Name, UUID: raw.UUID, NVRAM: readNVRAM(raw.OS), Unkept: readUnkept(&raw), Labels: readLabels(raw.SecLabel), XML: doc}
+	d := &Domain{Name: raw.Name, UUID: raw.UUID, NVRAM: readNVRAM(raw.OS), Unkept: readUnkept(raw), Labels: readLabels(raw.SecLabel), XML: doc}
 	d.EFI = raw.OS != nil && raw.OS.Firmware == "efi"
 	if raw.Devices == nil {
 		return d, nil
@@ -102,6 +103,29 @@ func ParseDomain(doc string) (*Domain, error) {
 		d.Disks = append(d.Disks, disk)
 	}
 	return d, nil
+}
+
+// decodeDomain leaves out the lineage, which may be much longer than all the rest. Where somebody else's metadata have its
+// tags in a comment, what is left may be no document.
+func decodeDomain(doc string) (*libvirtxml.Domain, error) {
+	if rest := withoutLineage(doc); rest != doc {
+		var d libvirtxml.Domain
+		if domainLimits.decode(rest, &d) == nil {
+			return &d, nil
+		}
+	}
+	var d libvirtxml.Domain
+	return &d, domainLimits.decode(doc, &d)
+}
+
+func withoutLineage(doc string) string {
+	const tag = LineagePrefix + ":lineage"
+	before, rest, begun := strings.Cut(doc, "<"+tag+" ")
+	_, after, ended := strings.Cut(rest, "</"+tag+">")
+	if !begun || !ended {
+		return doc
+	}
+	return before + after
 }
 
 // Disk finds a disk by its target.

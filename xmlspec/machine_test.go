@@ -1,6 +1,7 @@
 package xmlspec
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -42,5 +43,20 @@ func TestMachineOfADomain(t *testing.T) {
 	d, err := ParseDomain("<domain><devices><tpm><backend type='passthrough'><device path='/dev/tpm0'/></backend></tpm></devices></domain>")
 	if err != nil || d.TPM != nil {
 		t.Errorf("the TPM of this host: %+v, %v", d.TPM, err)
+	}
+}
+
+// TestDomainIsReadBesideMetadata: what is in them, ours or not, hides nothing of the domain.
+func TestDomainIsReadBesideMetadata(t *testing.T) {
+	const lineage = `<domsnap:lineage xmlns:domsnap="urn:domsnap:lineage:1" rev="2"><domsnap:s id="s1"/></domsnap:lineage>`
+	for _, metadata := range []string{
+		lineage, `<x:y xmlns:x="urn:x"><!-- <domsnap:lineage is ours --></x:y>` + lineage, lineage + `<!-- </domsnap:lineage> -->`,
+		`<!-- <domsnap:lineage -->`, `<x:y xmlns:x="urn:x"><domsnap:lineage </x:y>`,
+	} {
+		d, err := ParseDomain("<domain><name>a</name><metadata>" + metadata + "</metadata><devices><disk><target dev='vda'/></disk></devices></domain>")
+		broken := !strings.Contains(metadata, "urn:domsnap") && !strings.HasPrefix(metadata, "<!--")
+		if broken != (err != nil) || err == nil && (d.Name != "a" || len(d.Disks) != 1) {
+			t.Errorf("%s: %+v, %v", metadata, d, err)
+		}
 	}
 }

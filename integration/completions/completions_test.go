@@ -19,9 +19,28 @@ const hypervisor = `<node>
 <domain type='test'><name>$(touch pwned);'</name><memory>1024</memory><os><type>hvm</type></os></domain>
 </node>`
 
+// bin has domsnap.
+var bin string
+
+func TestMain(m *testing.M) { os.Exit(built(m.Run)) }
+
+func built(run func() int) int {
+	dir, err := os.MkdirTemp("", "domsnap-completions")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	bin = dir
+	if out, err := exec.Command("go", "build", "-o", dir, "../../cmd/domsnap").CombinedOutput(); err != nil {
+		panic(string(out))
+	}
+	return run()
+}
+
 // inShell runs a script where domsnap is in PATH, and knows the domains.
 func inShell(t *testing.T, shell, script string) string {
 	t.Helper()
+	t.Parallel()
 	path, err := exec.LookPath(shell)
 	if err != nil {
 		t.Skipf("this host has no %s", shell)
@@ -29,9 +48,6 @@ func inShell(t *testing.T, shell, script string) string {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "node.xml"), []byte(hypervisor), 0o600); err != nil {
 		t.Fatal(err)
-	}
-	if out, err := exec.Command("go", "build", "-o", filepath.Join(dir, "domsnap"), "../../cmd/domsnap").CombinedOutput(); err != nil {
-		t.Fatalf("build domsnap: %v: %s", err, out)
 	}
 	here, err := os.Getwd()
 	if err != nil {
@@ -41,7 +57,7 @@ func inShell(t *testing.T, shell, script string) string {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, path, "-c", script)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "LIBVIRT_DEFAULT_URI=test://"+dir+"/node.xml", "HERE="+here, "HOME="+dir)
+	cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"), "LIBVIRT_DEFAULT_URI=test://"+dir+"/node.xml", "HERE="+here, "HOME="+dir)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%s: %v: %s", shell, err, out)
