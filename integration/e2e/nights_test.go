@@ -183,17 +183,20 @@ func (n *nights) crash() {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Stderr = n.t.Output()
 	check(n.t, cmd.Start())
-	over, victim := make(chan error, 1), n.domains[1]
-	go func() { over <- cmd.Wait() }()
+	over, victim := make(chan struct{}), n.domains[1]
+	go func() {
+		_ = cmd.Wait()
+		close(over)
+	}()
 	for !n.halfWay(victim) {
 		select {
-		case err := <-over:
-			n.t.Fatalf("nothing was seen on its way to the other host until the night was over: %v", err)
+		case <-over:
+			n.t.Fatalf("nothing was seen on its way to the other host until the night was over: %v", cmd.ProcessState)
 		case <-time.After(time.Millisecond):
 		}
 	}
 	check(n.t, syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL))
-	_ = <-over
+	<-over
 	if !n.halfWay(victim) {
 		n.t.Fatal("it was over before it could be killed")
 	}
