@@ -2,7 +2,7 @@
 # What the lab needs of the machine it runs on.
 
 # program:package pairs.
-readonly host_tools=(mmdebstrap:mmdebstrap unshare:util-linux setpriv:util-linux flock:util-linux
+readonly host_tools=(mmdebstrap:mmdebstrap unshare:util-linux setpriv:util-linux flock:util-linux taskset:util-linux
 	sha256sum:coreutils apt-get:apt awk:mawk)
 
 die() {
