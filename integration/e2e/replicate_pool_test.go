@@ -20,7 +20,7 @@ const backupPool = "replicas"
 
 // TestReplicateToRBD: the same in a Ceph pool, where a replica is a snapshot of an image for each disk.
 func TestReplicateToRBD(t *testing.T) {
-	disks := five()
+	disks := small(lab.QcowFile, lab.ThinLV, lab.RBD)
 	for i := range disks {
 		disks[i].FS = lab.NoFS
 	}
@@ -55,7 +55,7 @@ func (r *replicator) killedInPool() {
 	to := "rbd:" + backupPool + "/drill:conf=/etc/ceph/ceph.conf"
 	r.killedAt("after write a replica's manifest#2", "one", to)
 	r.goesOn(to)
-	for _, point := range []string{"after write a replica's chunk#3", "before sync a replica's disk#2", "after snapshot a replica's image#3"} {
+	for _, point := range []string{"after write a replica's chunk#3", "before sync a replica's disk#2", "after snapshot a replica's image#2"} {
 		r.killedAt(point, "two", to)
 		r.wantReplica(to, "one")
 	}

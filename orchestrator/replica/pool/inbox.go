@@ -32,10 +32,11 @@ type disk struct {
 	fresh bool
 	// pending are the sums of what was put since the last sync.
 	pending replica.Pending
-	writes  sync.WaitGroup
-	free    chan struct{}
-	mu      sync.Mutex
-	failed  error
+	// writes are what has to be over before the sums change.
+	writes sync.WaitGroup
+	free   chan struct{}
+	mu     sync.Mutex
+	failed error
 }
 
 // Manifest implements replica.Inbox.
@@ -166,9 +167,9 @@ func (b *inbox) Finish(ctx context.Context) error {
 		if d.Done != d.Size || len(d.pending) > 0 {
 			return fmt.Errorf("finish the replica: of disk %s %d bytes are done of %d", target, d.Done, d.Size)
 		}
-		if err := d.finish(ctx, snapOf(b.manifest.Snapshot)); err != nil {
-			return fmt.Errorf("finish disk %s: %w", target, err)
-		}
+	}
+	if err := b.snapshots(ctx); err != nil {
+		return err
 	}
 	b.manifest.State = replica.Complete
 	if err := b.write(ctx); err != nil {
@@ -178,7 +179,24 @@ func (b *inbox) Finish(ctx context.Context) error {
 	return nil
 }
 
-// finish takes the snapshots of a disk's images, at once.
+// snapshots takes those of all disks at once: the monitors number them together.
+func (b *inbox) snapshots(ctx context.Context) error {
+	var all sync.WaitGroup
+	for _, d := range b.disks {
+		all.Go(func() {
+			if err := d.finish(ctx, snapOf(b.manifest.Snapshot)); err != nil {
+				d.fail(fmt.Errorf("finish disk %s: %w", d.Target, err))
+			}
+		})
+	}
+	all.Wait()
+	var errs []error
+	for _, d := range b.disks {
+		errs = append(errs, d.error())
+	}
+	return errors.Join(errs...)
+}
+
 func (d *disk) finish(ctx context.Context, snap string) (err error) {
 	if d.Root, err = replica.RootOf(d.sums, d.Size); err != nil {
 		return err
@@ -186,12 +204,7 @@ func (d *disk) finish(ctx context.Context, snap string) (err error) {
 	if err := d.touch(ctx); err != nil {
 		return err
 	}
-	var errData, errSums error
-	var both sync.WaitGroup
-	both.Go(func() { errData = snapshot(ctx, d.data, snap) })
-	both.Go(func() { errSums = snapshot(ctx, d.sums, snap) })
-	both.Wait()
-	return errors.Join(errData, errSums)
+	return snapshot(ctx, d.data, snap)
 }
 
 // touch writes a block again, so that a rollback to this replica shows in the object map.
