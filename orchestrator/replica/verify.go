@@ -2,8 +2,6 @@ package replica
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -66,38 +64,18 @@ func (d *Disk) Verify(ctx context.Context, data methods.Content, sums io.ReaderA
 	return err
 }
 
-// VerifyRoot is Verify where the sums are not at hand: it cannot say which chunk it is.
-func (d *Disk) VerifyRoot(ctx context.Context, data methods.Content) error {
-	h := sha256.New()
-	err := eachChunk(ctx, data, []methods.Extent{{Length: d.Size}}, func(_ int64, chunk []byte) error {
-		sum := SumOf(chunk)
-		_, err := h.Write(sum[:])
-		return err
-	})
-	if err == nil && hex.EncodeToString(h.Sum(nil)) != d.Root {
-		err = fmt.Errorf("what is here and what was sent: %w", methods.ErrBroken)
-	}
-	return err
-}
-
 // CheckChunks reads extents, ascending, that begin and end with chunks or the disk. It fails with ErrDiffers at the first chunk
 // that has another sum than wanted.
 func CheckChunks(ctx context.Context, data methods.Content, extents []methods.Extent, want func(chunk int64) (Sum, error)) error {
-	return eachChunk(ctx, data, extents, func(n int64, chunk []byte) error {
-		sum, err := want(n)
-		if err == nil && SumOf(chunk) != sum {
-			err = fmt.Errorf("chunk %d here and what was sent: %w", n, methods.ErrDiffers)
-		}
-		return err
-	})
-}
-
-func eachChunk(ctx context.Context, data methods.Content, extents []methods.Extent, do func(n int64, chunk []byte) error) error {
 	return export.Read(ctx, data, extents, func(text []byte, at int64) error {
 		for ; len(text) > 0; at += ChunkSize {
 			chunk := text[:min(ChunkSize, len(text))]
-			if err := do(at/ChunkSize, chunk); err != nil {
+			sum, err := want(at / ChunkSize)
+			if err != nil {
 				return err
+			}
+			if SumOf(chunk) != sum {
+				return fmt.Errorf("chunk %d here and what was sent: %w", at/ChunkSize, methods.ErrDiffers)
 			}
 			text = text[len(chunk):]
 		}

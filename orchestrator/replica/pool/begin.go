@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/domsnap/domsnap/methods"
 	"github.com/domsnap/domsnap/methods/trace"
@@ -61,7 +60,7 @@ func (b *inbox) begin(ctx context.Context) (inTheWay string, err error) {
 	}
 	if there != nil && b.goesOn(there) {
 		b.is(*there)
-		return "", b.keepSums(ctx)
+		return "", nil
 	}
 	return "", b.anew(ctx)
 }
@@ -166,7 +165,7 @@ func (b *inbox) anew(ctx context.Context) error {
 		}
 	}
 	b.manifest.Prepared = true
-	if err := errors.Join(b.write(ctx), b.keepSums(ctx)); err != nil {
+	if err := b.write(ctx); err != nil {
 		return err
 	}
 	for _, d := range b.disks {
@@ -235,7 +234,7 @@ func (d *disk) prepare(ctx context.Context, base string) error {
 	case d.fresh:
 		return nil
 	case !d.Based:
-		return d.changed(func() error { return errors.Join(empty(ctx, d.data, d.Size), empty(ctx, d.sums, d.sumsSize())) })
+		return errors.Join(empty(ctx, d.data, d.Size), empty(ctx, d.sums, d.sumsSize()))
 	}
 	snap := snapOf(base)
 	if d.head == (head{id: base}) {
@@ -244,47 +243,7 @@ func (d *disk) prepare(ctx context.Context, base string) error {
 			return err
 		}
 	}
-	return d.changed(func() error { return errors.Join(d.data.RollBack(ctx, snap), d.sums.RollBack(ctx, snap)) })
-}
-
-// changed changes the sums when those of the head are kept.
-func (d *disk) changed(do func() error) error {
-	d.writes.Wait()
-	if err := d.error(); err != nil {
-		return err
-	}
-	return do()
-}
-
-// keepSums begins to take the snapshots of sums that the head of them is still, so that these may change: it takes a second
-// where the monitors have just done something else, and there is time until the first sync.
-func (b *inbox) keepSums(ctx context.Context) error {
-	for _, d := range b.disks {
-		missing, err := d.missingSums(ctx, snapOf(b.manifest.Snapshot))
-		if err != nil {
-			return err
-		}
-		d.writes.Go(func() {
-			for _, snap := range missing {
-				if err := d.sums.CreateSnapshot(ctx, snap); err != nil {
-					d.fail(fmt.Errorf("keep the sums of %s: %w", snap, err))
-				}
-			}
-		})
-	}
-	return nil
-}
-
-// missingSums are the snapshots of the content, but for the replica's own, that the sums have none of. There is one at most.
-func (d *disk) missingSums(ctx context.Context, own string) ([]string, error) {
-	snaps, _, err := d.data.Snapshots(ctx)
-	if err != nil {
-		return nil, err
-	}
-	there, _, err := d.sums.Snapshots(ctx)
-	return slices.DeleteFunc(snaps, func(snap string) bool {
-		return snap == own || !strings.HasPrefix(snap, snapPrefix) || slices.Contains(there, snap)
-	}), err
+	return errors.Join(d.data.RollBack(ctx, snap), d.sums.RollBack(ctx, snap))
 }
 
 func empty(ctx context.Context, image Writer, size int64) error {

@@ -4,18 +4,17 @@
 //	domsnap.UUID.TARGET        the disk's content, to be mapped, cloned or exported as any image
 //	domsnap.UUID.TARGET.sums   32 bytes for each chunk of the disk, as in a directory of replicas
 //
-// A replica of the snapshot ID is the snapshot replica-ID of the content. Ceph keeps these apart, so that any of them can go
-// without the others; when none is left the images go too. The present of the images, their head, is where the next replica
-// comes to be: it begins as a replica that is there, gets what differs, and then the snapshot is taken. The sums are snapshotted
-// by the same name only before they change again, for who would go back: the last replica's are their head. The metadata of the first
-// image (rbd image-meta) say the rest:
+// A replica of the snapshot ID is a snapshot of each, replica-ID. Ceph keeps these apart, so that any of them can go without
+// the others; when none is left the images go too. The present of the images, their head, is where the next replica comes to
+// be: it begins as a replica that is there, gets what differs, and then the snapshots are taken. The metadata of the first image
+// (rbd image-meta) say the rest:
 //
 //	domsnap.head               of every disk's image: the id of the replica that the head is, complete or on its way; with
 //	                           "dirty " before it the head is nothing to go on with
 //	domsnap.replica.ID         of the image of the replica's first disk: its manifest, sealed, as in a directory
 //
-// A replica is complete when its manifest says so, which is written last, with the SHA-256 of all sums. Until then its snapshots,
-// if there are any, mean nothing. Only one replica of a disk is on its way: another one takes the head over, and the first one is forgotten.
+// A replica is complete when its manifest says so, which is written last. Until then its snapshots, if there are any, mean
+// nothing. Only one replica of a disk is on its way: another one takes the head over, and the first one is forgotten.
 //
 // Whose head is the base of the next replica has nothing to do but to write. But the head is open to all: somebody may have
 // started a guest from it. So the object map is asked whether it is the snapshot still; a head that is not, or that is

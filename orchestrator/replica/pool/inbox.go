@@ -32,11 +32,10 @@ type disk struct {
 	fresh bool
 	// pending are the sums of what was put since the last sync.
 	pending replica.Pending
-	// writes are what has to be over before the sums change.
-	writes sync.WaitGroup
-	free   chan struct{}
-	mu     sync.Mutex
-	failed error
+	writes  sync.WaitGroup
+	free    chan struct{}
+	mu      sync.Mutex
+	failed  error
 }
 
 // Manifest implements replica.Inbox.
@@ -179,32 +178,36 @@ func (b *inbox) Finish(ctx context.Context) error {
 	return nil
 }
 
-// snapshots takes those of all disks at once: the monitors number them together.
+// snapshots takes those of all images at once: the monitors, who have a second between two decisions, number them together.
 func (b *inbox) snapshots(ctx context.Context) error {
-	var all sync.WaitGroup
-	for _, d := range b.disks {
-		all.Go(func() {
-			if err := d.finish(ctx, snapOf(b.manifest.Snapshot)); err != nil {
-				d.fail(fmt.Errorf("finish disk %s: %w", d.Target, err))
-			}
-		})
+	snap := snapOf(b.manifest.Snapshot)
+	for target, d := range b.disks {
+		if err := d.finish(ctx); err != nil {
+			return fmt.Errorf("finish disk %s: %w", target, err)
+		}
 	}
-	all.Wait()
+	for _, d := range b.disks {
+		for _, image := range []Writer{d.data, d.sums} {
+			d.writes.Go(func() {
+				if err := snapshot(ctx, image, snap); err != nil {
+					d.fail(fmt.Errorf("finish disk %s: %w", d.Target, err))
+				}
+			})
+		}
+	}
 	var errs []error
 	for _, d := range b.disks {
+		d.writes.Wait()
 		errs = append(errs, d.error())
 	}
 	return errors.Join(errs...)
 }
 
-func (d *disk) finish(ctx context.Context, snap string) (err error) {
+func (d *disk) finish(ctx context.Context) (err error) {
 	if d.Root, err = replica.RootOf(d.sums, d.Size); err != nil {
 		return err
 	}
-	if err := d.touch(ctx); err != nil {
-		return err
-	}
-	return snapshot(ctx, d.data, snap)
+	return d.touch(ctx)
 }
 
 // touch writes a block again, so that a rollback to this replica shows in the object map.

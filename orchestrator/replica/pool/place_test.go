@@ -203,7 +203,7 @@ func TestCutRemovalGoesOn(t *testing.T) {
 		}
 		s.want(both, 1, 3)
 		for _, i := range s.all {
-			if i.find("replica-"+idOf(2)) >= 0 || i.notes["domsnap.replica."+idOf(2)] != "" {
+			if len(i.snaps) != 2 || i.notes["domsnap.replica."+idOf(2)] != "" {
 				t.Errorf("after %d acts there is %+v", acts, i.notes)
 			}
 		}

@@ -66,10 +66,16 @@ func (p Place) Verify(ctx context.Context, k replica.Key) error {
 }
 
 func (p Place) verify(ctx context.Context, k replica.Key, d *replica.Disk) (err error) {
-	data, err := p.at(ctx, imageOf(k.Domain, d.Target), k)
+	name := imageOf(k.Domain, d.Target)
+	data, err := p.at(ctx, name, k)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, data.Close()) }()
-	return d.VerifyRoot(ctx, methods.Bounded(data, d.Size))
+	sums, err := p.at(ctx, name+sumsSuffix, k)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, sums.Close()) }()
+	return d.Verify(ctx, methods.Bounded(data, d.Size), sums)
 }

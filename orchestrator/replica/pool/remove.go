@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/domsnap/domsnap/methods"
 	"github.com/domsnap/domsnap/methods/trace"
@@ -102,9 +103,8 @@ func (r *removal) do(ctx context.Context) error {
 	if err := r.invalidate(ctx); err != nil {
 		return err
 	}
-	slices.SortStableFunc(r.images, func(a, b *owned) int { return a.rank() - b.rank() })
-	for _, image := range r.images {
-		if err := image.RemoveSnapshot(ctx, snap); err != nil {
+	for rank := range ranks {
+		if err := r.removeSnapshots(ctx, rank); err != nil {
 			return err
 		}
 	}
@@ -116,6 +116,22 @@ func (r *removal) do(ctx context.Context) error {
 	return nil
 }
 
+// removeSnapshots removes those of a rank at once: the monitors have a second between two decisions.
+func (r *removal) removeSnapshots(ctx context.Context, rank int) error {
+	errs := make([]error, len(r.images))
+	var all sync.WaitGroup
+	for i, image := range r.images {
+		if image.rank() == rank {
+			all.Go(func() { errs[i] = image.RemoveSnapshot(ctx, snapOf(r.key.Snapshot)) })
+		}
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+// ranks is how many ranks there are.
+const ranks = 3
+
 // rank orders the snapshots to be removed: by that of the content, and by the manifest, the others are found.
 func (o *owned) rank() int {
 	switch {
@@ -124,7 +140,7 @@ func (o *owned) rank() int {
 	case !o.main:
 		return 1
 	}
-	return 2
+	return ranks - 1
 }
 
 func removable(ctx context.Context, image *owned, snap string) error {
