@@ -33,7 +33,8 @@ BUILD_PACKAGES := gcc libc6-dev pkg-config git libvirt-dev librbd-dev librados-d
 PACKAGING_PACKAGES := debhelper fakeroot rpm lintian mandoc
 
 # Each is measured in a lab of its own: what a figure has written stays in the lab's memory.
-FIGURES := held held-busy shield-disks shield-slow rbd rollback records $(addprefix revert-,qcow2 internal thick thin btrfs xfs rbd)
+FIGURES := held held-busy shield-disks shield-slow rbd rollback records replicate-rbd replicate-btrfs replicate-kinds \
+	$(addprefix revert-,qcow2 internal thick thin btrfs xfs rbd)
 
 .DEFAULT_GOAL := help
 .PHONY: help deps deps-packaging build build-trixie man notice deb rpm packages-test lab lint unit fuzz fuzz-short lab-tests torture suite-table method-test test demo demo-svg bench fmt install clean

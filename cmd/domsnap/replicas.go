@@ -14,6 +14,7 @@ import (
 	"github.com/domsnap/domsnap/orchestrator"
 	"github.com/domsnap/domsnap/orchestrator/export"
 	"github.com/domsnap/domsnap/orchestrator/replica"
+	"github.com/domsnap/domsnap/orchestrator/replica/pool"
 	"github.com/domsnap/domsnap/orchestrator/replica/wire"
 )
 
@@ -49,6 +50,11 @@ func (ui *ui) replicas(least, most int, v replicaVerb) cli.ActionFunc {
 		if err != nil {
 			return err
 		}
+		if inPool(c.Args().First()) || inPool(c.String("to")) {
+			if err := becomeFullBuild(); err != nil {
+				return err
+			}
+		}
 		place, err := target.Open(c.Context)
 		if err != nil {
 			return err
@@ -61,6 +67,9 @@ func (ui *ui) replicas(least, most int, v replicaVerb) cli.ActionFunc {
 		return ui.print(a)
 	}
 }
+
+// inPool says that a place is nothing for this program, where it was built without librbd.
+func inPool(text string) bool { return strings.HasPrefix(text, pool.Scheme) }
 
 func listReplicas(c *cli.Context, p replica.Place) (answer, error) {
 	all, err := replica.Of(c.Context, p, c.Args().Get(1))

@@ -10,11 +10,15 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/domsnap/domsnap/orchestrator"
+	"github.com/domsnap/domsnap/orchestrator/replica"
+	"github.com/domsnap/domsnap/orchestrator/replica/pool"
 	"github.com/domsnap/domsnap/orchestrator/replica/wire"
 )
 
 const placeHelp = "PLACE is file:/DIR, a directory of this host on any file system, or ssh://[USER@]HOST[:PORT]/DIR, one of a host with\n" +
-	"domsnap on it, where ssh gets in without asking. DIR is made, in a directory that is there."
+	"domsnap on it, where ssh gets in without asking; DIR is made, in a directory that is there. Or it is\n" +
+	"rbd:POOL[/NAMESPACE][:id=USER][:conf=FILE], a pool of a Ceph cluster, where each disk is an image and each replica a snapshot\n" +
+	"of it; another cluster is the one that FILE, its ceph.conf by an absolute path, names."
 
 func (ui *ui) replicateCommand() *cli.Command {
 	return &cli.Command{
@@ -62,13 +66,24 @@ func why(err, end error) error {
 	return errors.Join(err, end)
 }
 
-func targetOf(text, what string) (wire.Target, error) {
-	if text == "" {
-		return wire.Target{}, usage("%s is missing: file:/DIR or ssh://HOST/DIR", what)
+// target names a place of replicas.
+type target interface {
+	Open(ctx context.Context) (replica.Place, error)
+	// String is the one way to write it.
+	String() string
+}
+
+func targetOf(text, what string) (t target, err error) {
+	switch {
+	case text == "":
+		return nil, usage("%s is missing: file:/DIR, ssh://HOST/DIR or rbd:POOL", what)
+	case inPool(text):
+		t, err = pool.ParseTarget(text)
+	default:
+		t, err = wire.ParseTarget(text)
 	}
-	t, err := wire.ParseTarget(text)
 	if err != nil {
-		return t, usage("%w", err)
+		return nil, usage("%w", err)
 	}
 	return t, nil
 }

@@ -60,7 +60,10 @@ func run(ctx context.Context) error {
 
 // figures are all that there are. A figure that is named on the command line is measured, or all are.
 func figures() []figure {
-	all := []figure{{"held", heldGuest}, {"held-busy", heldBusy}, {"shield-disks", shieldDisks}, {"shield-slow", shieldSlow}, {"rbd", rbdRevert}, {"rollback", rbdRollback}, {"records", records}}
+	all := []figure{
+		{"held", heldGuest}, {"held-busy", heldBusy}, {"shield-disks", shieldDisks}, {"shield-slow", shieldSlow}, {"rbd", rbdRevert}, {"rollback", rbdRollback}, {"records", records},
+		{"replicate-rbd", rbdReplicate}, {"replicate-btrfs", btrfsReplicate}, {"replicate-kinds", replicateKinds},
+	}
 	for _, w := range ways {
 		all = append(all, figure{"revert-" + w.name, w.inPlace})
 	}

@@ -55,15 +55,18 @@ type victim struct {
 
 func newTorturer(t *testing.T, disks []lab.Disk, options ...string) *torturer {
 	t.Helper()
+	m := newMachine(t, disks)
+	return &torturer{machine: m, options: options, every: everyPoint, failing: failing(t, m.p.StateDir)}
+}
+
+// failing is the program with failpoints.
+func failing(t *testing.T, stateDir string) cli.Program {
+	t.Helper()
 	path := os.Getenv("DOMSNAP_FAILPOINTS")
 	if path == "" {
 		t.Fatal("the variable DOMSNAP_FAILPOINTS does not name a program with failpoints")
 	}
-	m := newMachine(t, disks)
-	return &torturer{
-		machine: m, options: options, every: everyPoint,
-		failing: cli.Program{Path: path, StateDir: m.p.StateDir},
-	}
+	return cli.Program{Path: path, StateDir: stateDir}
 }
 
 // run interrupts the verb at each of its points.

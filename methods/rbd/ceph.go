@@ -18,6 +18,11 @@ type cluster interface {
 	read(image string) (reader, error)
 	// write opens an image to change it. Until it is closed the cluster has a watcher for it.
 	write(image string) (writer, error)
+	// images are the names of all.
+	images() ([]string, error)
+	// create makes an image of zeroes; a plain one without the features that the configuration asks for.
+	create(image string, size int64, plain bool) error
+	remove(image string) error
 	close()
 }
 
@@ -54,14 +59,18 @@ type writer interface {
 	removeSnap(name string) error
 	// rollBack gives the image the content and the size of a snapshot.
 	rollBack(name string) error
-	// WriterAt may be called from several goroutines at once, and so may clear.
+	// WriterAt and ReaderAt, of the present, may be called from several goroutines at once, and so may clear.
 	io.WriterAt
+	io.ReaderAt
 	// note puts a text down in the image's metadata; an empty one takes it away.
 	note(key, text string) error
 	// clear makes a range zero, to the byte. Objects of full size that are wholly in it are removed.
 	clear(extent) error
 	// flush makes durable what was written.
 	flush() error
+	resize(size int64) error
+	// own keeps every other client from writing, until it is closed.
+	own() error
 	close() error
 }
 

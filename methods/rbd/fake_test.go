@@ -247,3 +247,24 @@ func wantError(t *testing.T, err, want error) {
 		t.Fatalf("got error %v, want %v", err, want)
 	}
 }
+
+func (c fakeCluster) images() ([]string, error) { return []string{"disk"}, nil }
+
+func (c fakeCluster) create(string, int64, bool) error { return methods.ErrExists }
+
+func (c fakeCluster) remove(string) error { return methods.ErrNotFound }
+
+func (f *fake) ReadAt(data []byte, offset int64) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return bytes.NewReader(f.now).ReadAt(data, offset)
+}
+
+func (f *fake) resize(size int64) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.found.size = size
+	return nil
+}
+
+func (f *fake) own() error { return nil }

@@ -38,15 +38,17 @@ type limits struct {
 // choose the cluster, the user or the keyring out of this process's environment, so it must be called before
 // there is another thread that reads it.
 func New() *Method {
-	for _, name := range []string{"CEPH_ARGS", "CEPH_CONF", "CEPH_KEYRING", "CEPH_LIB"} {
-		os.Unsetenv(name)
-	}
+	forgetEnvironment()
 	return &Method{
 		connections: &kept{connect: connect, life: 5 * time.Second},
 		devices:     "/sys/bus/rbd/devices",
-		// The cluster's default for a dead client is 30 s, and librbd's own limit for a call that
-		// another client carries out is 30 s too.
-		limits: limits{answer: 3 * time.Second, dead: 45 * time.Second, finish: 35 * time.Second},
+		limits:      usualLimits(),
+	}
+}
+
+func forgetEnvironment() {
+	for _, name := range []string{"CEPH_ARGS", "CEPH_CONF", "CEPH_KEYRING", "CEPH_LIB"} {
+		os.Unsetenv(name)
 	}
 }
 

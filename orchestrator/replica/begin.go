@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"slices"
 
 	"github.com/domsnap/domsnap/methods"
 	"github.com/domsnap/domsnap/methods/trace"
@@ -14,12 +13,7 @@ import (
 
 // Begin implements Place.
 func (s *Store) Begin(ctx context.Context, m Manifest) (_ Inbox, err error) {
-	m.Version, m.State, m.Prepared = version, Inbound, false
-	m.Disks = slices.Clone(m.Disks)
-	for i := range m.Disks {
-		m.Disks[i].Done, m.Disks[i].Root, m.Disks[i].Based = 0, "", false
-	}
-	if err := m.Check(); err != nil {
+	if m, err = m.Begun(); err != nil {
 		return nil, err
 	}
 	if err := s.make(); err != nil {
@@ -83,26 +77,16 @@ func (b *inbox) begin(ctx context.Context) (err error) {
 	case err != nil:
 		return err
 	case there.State == Complete:
-		if !covers(there, &b.manifest) {
+		if !there.Covers(&b.manifest) {
 			return methods.Blockedf("there is a replica of snapshot %s with other disks", there.Name)
 		}
 		b.manifest = *there
 		return nil
-	case !there.Prepared || len(there.Disks) != len(b.manifest.Disks) || !covers(there, &b.manifest):
+	case !there.Prepared || len(there.Disks) != len(b.manifest.Disks) || !there.Covers(&b.manifest):
 		return b.anew(ctx)
 	}
 	b.manifest = *there
 	return b.open(os.O_RDWR)
-}
-
-// covers says that there are all the disks, of these sizes.
-func covers(there, wanted *Manifest) bool {
-	for _, d := range wanted.Disks {
-		if t, ok := there.Disk(d.Target); !ok || t.Size != d.Size {
-			return false
-		}
-	}
-	return true
 }
 
 // anew makes every disk what it begins as. A manifest that says so is the last.
@@ -177,7 +161,7 @@ type baseReplica struct {
 // open opens the files of all disks.
 func (b *inbox) open(flags int) error {
 	for i := range b.manifest.Disks {
-		d := &inboundDisk{Disk: &b.manifest.Disks[i], pending: map[int64]Sum{}}
+		d := &inboundDisk{Disk: &b.manifest.Disks[i], pending: Pending{}}
 		var err error
 		if d.data, err = b.own.regular(d.Target+dataSuffix, flags); err != nil {
 			return err
@@ -195,7 +179,7 @@ func (d *inboundDisk) prepare(base *baseReplica) error {
 	if err := d.clone(base); err != nil {
 		return err
 	}
-	if err := errors.Join(d.data.Truncate(d.Size), d.sums.Truncate(chunks(d.Size)*sumSize)); err != nil {
+	if err := errors.Join(d.data.Truncate(d.Size), d.sums.Truncate(Chunks(d.Size)*SumSize)); err != nil {
 		return err
 	}
 	return errors.Join(d.data.Sync(), d.sums.Sync())

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"time"
 )
 
@@ -71,6 +72,9 @@ var (
 	targetPattern = regexp.MustCompile(`^[a-z][a-z0-9]{0,15}$`)
 )
 
+// IsID says that it could be a snapshot's id.
+func IsID(id string) bool { return idPattern.MatchString(id) }
+
 // Check fails where the key is no domain's and no snapshot's.
 func (k Key) Check() error {
 	if !uuidPattern.MatchString(k.Domain) {
@@ -116,6 +120,26 @@ func (m *Manifest) checkDisks() error {
 		seen[d.Target] = true
 	}
 	return nil
+}
+
+// Begun is the manifest of a replica of which nothing is there yet. It fails where Check does.
+func (m Manifest) Begun() (Manifest, error) {
+	m.Version, m.State, m.Prepared = version, Inbound, false
+	m.Disks = slices.Clone(m.Disks)
+	for i := range m.Disks {
+		m.Disks[i].Done, m.Disks[i].Root, m.Disks[i].Based = 0, "", false
+	}
+	return m, m.Check()
+}
+
+// Covers says that there are all the wanted disks, of their sizes.
+func (m *Manifest) Covers(wanted *Manifest) bool {
+	for _, d := range wanted.Disks {
+		if t, ok := m.Disk(d.Target); !ok || t.Size != d.Size {
+			return false
+		}
+	}
+	return true
 }
 
 // Disk finds a disk by its target.

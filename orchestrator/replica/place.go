@@ -2,6 +2,8 @@ package replica
 
 import (
 	"context"
+	"fmt"
+	"io"
 
 	"github.com/domsnap/domsnap/methods"
 )
@@ -52,6 +54,14 @@ type SumsRequest struct {
 	First, Count int64
 }
 
+// Read reads them from where the sums of a disk of this size are.
+func (r SumsRequest) Read(sums io.ReaderAt, size int64) ([]Sum, error) {
+	if r.First < 0 || r.Count < 0 || r.Count > MaxSums {
+		return nil, fmt.Errorf("read %d sums from %d: there are none", r.Count, r.First)
+	}
+	return readSums(sums, r.First, max(0, min(r.Count, Chunks(size)-r.First)))
+}
+
 // Piece is what a chunk gets.
 type Piece struct {
 	Disk  string
@@ -60,5 +70,24 @@ type Piece struct {
 	Sum Sum
 	// Extents of the chunk, in bytes of the disk, ascending and apart, and their content in one.
 	Extents []methods.Extent
-	Data    []byte
+	// Data belongs to the inbox from then on.
+	Data []byte
+}
+
+// Check fails where a piece is none of the disk.
+func (p Piece) Check(d *Disk) error {
+	if p.Chunk < 0 || p.Chunk >= Chunks(d.Size) {
+		return fmt.Errorf("write chunk %d of disk %s: it has %d", p.Chunk, d.Target, Chunks(d.Size))
+	}
+	at, total := p.Chunk*ChunkSize, int64(0)
+	for _, e := range p.Extents {
+		if e.Offset < at || e.Length <= 0 || e.Length > ChunkSize || e.End() > chunkEnd(p.Chunk, d.Size) {
+			return fmt.Errorf("write %d bytes at %d: they are not in chunk %d", e.Length, e.Offset, p.Chunk)
+		}
+		at, total = e.End(), total+e.Length
+	}
+	if total != int64(len(p.Data)) || (p.Sum == Sum{}) != (total == 0) {
+		return fmt.Errorf("write %d bytes of chunk %d: there are %d", total, p.Chunk, len(p.Data))
+	}
+	return nil
 }

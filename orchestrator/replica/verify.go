@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"syscall"
 
 	"github.com/domsnap/domsnap/methods"
+	"github.com/domsnap/domsnap/orchestrator/export"
 )
 
 // Verify implements Place.
@@ -35,19 +38,47 @@ func verify(ctx context.Context, f folder, d *Disk) (err error) {
 		return fmt.Errorf("%w: %w", methods.ErrBroken, err)
 	}
 	defer func() { err = errors.Join(err, sums.Close()) }()
-	if root, err := rootOf(sums, d.Size); err != nil || root != d.Root {
+	return d.Verify(ctx, methods.Bounded(data, d.Size), sums)
+}
+
+// Verify reads all of a complete disk. It fails with ErrBroken where that has other sums, or these are not the ones that were
+// sent.
+func (d *Disk) Verify(ctx context.Context, data methods.Content, sums io.ReaderAt) error {
+	if root, err := RootOf(sums, d.Size); err != nil || root != d.Root {
 		return errors.Join(fmt.Errorf("its sums: %w", methods.ErrBroken), err)
 	}
-	for first := int64(0); first < chunks(d.Size); first += MaxSums {
-		page, err := readSums(sums, first, min(MaxSums, chunks(d.Size)-first))
+	var page []Sum
+	err := CheckChunks(ctx, data, []methods.Extent{{Length: d.Size}}, func(chunk int64) (Sum, error) {
+		var err error
+		if chunk%MaxSums == 0 {
+			page, err = SumsRequest{First: chunk, Count: MaxSums}.Read(sums, d.Size)
+		}
 		if err != nil {
-			return err
+			return Sum{}, err
 		}
-		for i, want := range page {
-			if err := errors.Join(ctx.Err(), checkChunk(data, d, first+int64(i), want)); err != nil {
-				return fmt.Errorf("%w: %w", methods.ErrBroken, err)
-			}
-		}
+		return page[chunk%MaxSums], nil
+	})
+	if errors.Is(err, methods.ErrDiffers) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.EIO) {
+		return fmt.Errorf("%w: %w", methods.ErrBroken, err)
 	}
-	return nil
+	return err
+}
+
+// CheckChunks reads extents, ascending, that begin and end with chunks or the disk. It fails with ErrDiffers at the first chunk
+// that has another sum than wanted.
+func CheckChunks(ctx context.Context, data methods.Content, extents []methods.Extent, want func(chunk int64) (Sum, error)) error {
+	return export.Read(ctx, data, extents, func(text []byte, at int64) error {
+		for ; len(text) > 0; at += ChunkSize {
+			chunk := text[:min(ChunkSize, len(text))]
+			sum, err := want(at / ChunkSize)
+			if err != nil {
+				return err
+			}
+			if SumOf(chunk) != sum {
+				return fmt.Errorf("chunk %d here and what was sent: %w", at/ChunkSize, methods.ErrDiffers)
+			}
+			text = text[len(chunk):]
+		}
+		return nil
+	})
 }

@@ -1,0 +1,251 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/domsnap/domsnap/methods"
+	"github.com/domsnap/domsnap/methods/trace"
+	"github.com/domsnap/domsnap/orchestrator/replica"
+)
+
+// inFlight is how many pieces of a disk are written at once.
+const inFlight = 8
+
+// inbox is a replica on its way.
+type inbox struct {
+	place    Place
+	manifest replica.Manifest
+	disks    map[string]*disk
+}
+
+// disk is one disk of it, and its images.
+type disk struct {
+	*replica.Disk
+	name       string
+	data, sums Writer
+	// head is what was noted of the head when the images were opened; fresh, that there were none.
+	head  head
+	fresh bool
+	// pending are the sums of what was put since the last sync.
+	pending replica.Pending
+	writes  sync.WaitGroup
+	free    chan struct{}
+	mu      sync.Mutex
+	failed  error
+}
+
+// Manifest implements replica.Inbox.
+func (b *inbox) Manifest() replica.Manifest {
+	m := b.manifest
+	m.Disks = slices.Clone(m.Disks)
+	return m
+}
+
+// main is the image that the manifest is with.
+func (b *inbox) main() Writer { return b.disks[b.manifest.Disks[0].Target].data }
+
+func (b *inbox) write(ctx context.Context) error {
+	return trace.Do(ctx, "write a replica's manifest", func() error { return writeManifest(ctx, b.main(), &b.manifest) })
+}
+
+func (b *inbox) disk(target string) (*disk, error) {
+	d, ok := b.disks[target]
+	if !ok {
+		return nil, fmt.Errorf("disk %.64q of the replica: %w", target, methods.ErrNotFound)
+	}
+	return d, nil
+}
+
+// Sums implements replica.Inbox.
+func (b *inbox) Sums(_ context.Context, r replica.SumsRequest) ([]replica.Sum, error) {
+	d, err := b.disk(r.Disk)
+	if err != nil {
+		return nil, err
+	}
+	return r.Read(d.sums, d.Size)
+}
+
+// Put implements replica.Inbox. Pieces are written side by side.
+func (b *inbox) Put(ctx context.Context, p replica.Piece) error {
+	d, err := b.disk(p.Disk)
+	if err != nil {
+		return err
+	}
+	if err := p.Check(d.Disk); err != nil {
+		return err
+	}
+	if err := d.error(); err != nil {
+		return err
+	}
+	d.pending[p.Chunk] = p.Sum
+	d.free <- struct{}{}
+	d.writes.Go(func() {
+		defer func() { <-d.free }()
+		if err := trace.Do(ctx, "write a replica's chunk", func() error { return d.put(p) }); err != nil {
+			d.fail(fmt.Errorf("write chunk %d of disk %s: %w", p.Chunk, p.Disk, err))
+		}
+	})
+	return nil
+}
+
+func (d *disk) fail(err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.failed == nil {
+		d.failed = err
+	}
+}
+
+func (d *disk) error() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.failed
+}
+
+func (d *disk) put(p replica.Piece) error {
+	if (p.Sum == replica.Sum{}) {
+		at := p.Chunk * replica.ChunkSize
+		return d.data.Clear(methods.Extent{Offset: at, Length: min(replica.ChunkSize, d.Size-at)})
+	}
+	data := p.Data
+	for _, e := range p.Extents {
+		if _, err := d.data.WriteAt(data[:e.Length], e.Offset); err != nil {
+			return err
+		}
+		data = data[e.Length:]
+	}
+	return nil
+}
+
+// Sync implements replica.Inbox.
+func (b *inbox) Sync(ctx context.Context, disk string, done int64) error {
+	d, err := b.disk(disk)
+	if err != nil {
+		return err
+	}
+	if done < d.Done || done > d.Size || done%replica.ChunkSize != 0 && done != d.Size {
+		return fmt.Errorf("sync disk %s: %d bytes cannot be done", disk, done)
+	}
+	if err := trace.Do(ctx, "sync a replica's disk", func() error { return d.sync(ctx) }); err != nil {
+		return fmt.Errorf("sync disk %s: %w", disk, err)
+	}
+	d.Done = done
+	return b.write(ctx)
+}
+
+func (d *disk) sync(ctx context.Context) error {
+	d.writes.Wait()
+	if err := errors.Join(d.error(), d.data.Flush(ctx)); err != nil {
+		return err
+	}
+	if err := d.pending.Check(ctx, methods.Bounded(notClosed{d.data}, d.Size)); err != nil {
+		return err
+	}
+	if err := d.pending.Write(d.sums); err != nil {
+		return err
+	}
+	clear(d.pending)
+	return d.sums.Flush(ctx)
+}
+
+// notClosed is an image that stays open.
+type notClosed struct{ Writer }
+
+func (notClosed) Close() error { return nil }
+
+// Finish implements replica.Inbox.
+func (b *inbox) Finish(ctx context.Context) error {
+	if b.manifest.State == replica.Complete {
+		return nil
+	}
+	for target, d := range b.disks {
+		if d.Done != d.Size || len(d.pending) > 0 {
+			return fmt.Errorf("finish the replica: of disk %s %d bytes are done of %d", target, d.Done, d.Size)
+		}
+	}
+	if err := b.snapshots(ctx); err != nil {
+		return err
+	}
+	b.manifest.State = replica.Complete
+	if err := b.write(ctx); err != nil {
+		b.manifest.State = replica.Inbound
+		return err
+	}
+	return nil
+}
+
+// snapshots takes those of all images at once: the monitors, who have a second between two decisions, number them together.
+func (b *inbox) snapshots(ctx context.Context) error {
+	snap := snapOf(b.manifest.Snapshot)
+	for target, d := range b.disks {
+		if err := d.finish(ctx); err != nil {
+			return fmt.Errorf("finish disk %s: %w", target, err)
+		}
+	}
+	for _, d := range b.disks {
+		for _, image := range []Writer{d.data, d.sums} {
+			d.writes.Go(func() {
+				if err := snapshot(ctx, image, snap); err != nil {
+					d.fail(fmt.Errorf("finish disk %s: %w", d.Target, err))
+				}
+			})
+		}
+	}
+	var errs []error
+	for _, d := range b.disks {
+		d.writes.Wait()
+		errs = append(errs, d.error())
+	}
+	return errors.Join(errs...)
+}
+
+func (d *disk) finish(ctx context.Context) (err error) {
+	if d.Root, err = replica.RootOf(d.sums, d.Size); err != nil {
+		return err
+	}
+	return d.touch(ctx)
+}
+
+// touch writes a block again, so that a rollback to this replica shows in the object map.
+func (d *disk) touch(ctx context.Context) error {
+	block := make([]byte, min(4096, d.Size))
+	if n, err := d.data.ReadAt(block, 0); n < len(block) {
+		return err
+	}
+	if _, err := d.data.WriteAt(block, 0); err != nil {
+		return err
+	}
+	return d.data.Flush(ctx)
+}
+
+// snapshot takes one in the place of what is left of an earlier attempt.
+func snapshot(ctx context.Context, image Writer, snap string) error {
+	return trace.Do(ctx, "snapshot a replica's image", func() error {
+		err := image.CreateSnapshot(ctx, snap)
+		if !errors.Is(err, methods.ErrExists) {
+			return err
+		}
+		if err := image.RemoveSnapshot(ctx, snap); err != nil {
+			return err
+		}
+		return image.CreateSnapshot(ctx, snap)
+	})
+}
+
+// Close implements replica.Inbox.
+func (b *inbox) Close() error {
+	var errs []error
+	for _, d := range b.disks {
+		d.writes.Wait()
+		for _, image := range []Writer{d.data, d.sums} {
+			if image != nil {
+				errs = append(errs, image.Close())
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
