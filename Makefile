@@ -95,7 +95,7 @@ lint: $(LINT) ## check the code, and that no layer points back
 		integration/packaging/try-packages integration/packaging/debian/*.p*
 
 unit: ## test without root, libvirt daemon or lab
-	$(GO) test -race ./...
+	$(GO) test -race -p 4 ./...
 
 fuzz: ## give every fuzzer INPUTS inputs (a million), a line for each
 	integration/fuzz $(or $(INPUTS),1000000)
