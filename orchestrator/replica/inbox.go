@@ -79,14 +79,7 @@ func (d *inboundDisk) put(p Piece) error {
 	if (p.Sum == Sum{}) {
 		return punch(d.data, at, chunkEnd(p.Chunk, d.Size)-at)
 	}
-	data := p.Data
-	for _, e := range p.Extents {
-		if _, err := d.data.WriteAt(data[:e.Length], e.Offset); err != nil {
-			return err
-		}
-		data = data[e.Length:]
-	}
-	return nil
+	return p.Write(d.data)
 }
 
 // Sync implements Inbox.
@@ -95,8 +88,8 @@ func (b *inbox) Sync(ctx context.Context, disk string, done int64) error {
 	if err != nil {
 		return err
 	}
-	if done < d.Done || done > d.Size || done%ChunkSize != 0 && done != d.Size {
-		return fmt.Errorf("sync disk %s: %d bytes cannot be done", disk, done)
+	if err := d.CheckDone(done); err != nil {
+		return err
 	}
 	if err := trace.Do(ctx, "sync a replica's disk", func() error { return d.sync(ctx) }); err != nil {
 		return fmt.Errorf("sync disk %s: %w", disk, err)
@@ -126,9 +119,9 @@ func (b *inbox) Finish(ctx context.Context) error {
 	if b.manifest.State == Complete {
 		return nil
 	}
-	for target, d := range b.disks {
-		if d.Done != d.Size || len(d.pending) > 0 {
-			return fmt.Errorf("finish the replica: of disk %s %d bytes are done of %d", target, d.Done, d.Size)
+	for _, d := range b.disks {
+		if err := d.CheckWhole(d.pending); err != nil {
+			return err
 		}
 		var err error
 		if d.Root, err = RootOf(d.sums, d.Size); err != nil {

@@ -142,6 +142,22 @@ func (m *Manifest) Covers(wanted *Manifest) bool {
 	return true
 }
 
+// CheckDone fails where so much of the disk cannot be done next.
+func (d *Disk) CheckDone(done int64) error {
+	if done < d.Done || done > d.Size || done%ChunkSize != 0 && done != d.Size {
+		return fmt.Errorf("sync disk %s: %d bytes cannot be done", d.Target, done)
+	}
+	return nil
+}
+
+// CheckWhole fails where not all of the disk is done, or something of it is pending.
+func (d *Disk) CheckWhole(p Pending) error {
+	if d.Done != d.Size || len(p) > 0 {
+		return fmt.Errorf("finish the replica: of disk %s %d bytes are done of %d", d.Target, d.Done, d.Size)
+	}
+	return nil
+}
+
 // Disk finds a disk by its target.
 func (m *Manifest) Disk(target string) (*Disk, bool) {
 	for i := range m.Disks {

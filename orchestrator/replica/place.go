@@ -91,3 +91,15 @@ func (p Piece) Check(d *Disk) error {
 	}
 	return nil
 }
+
+// Write writes what the chunk gets to where the disk's content is.
+func (p Piece) Write(to io.WriterAt) error {
+	data := p.Data
+	for _, e := range p.Extents {
+		if _, err := to.WriteAt(data[:e.Length], e.Offset); err != nil {
+			return err
+		}
+		data = data[e.Length:]
+	}
+	return nil
+}

@@ -111,14 +111,7 @@ func (d *disk) put(p replica.Piece) error {
 		at := p.Chunk * replica.ChunkSize
 		return d.data.Clear(methods.Extent{Offset: at, Length: min(replica.ChunkSize, d.Size-at)})
 	}
-	data := p.Data
-	for _, e := range p.Extents {
-		if _, err := d.data.WriteAt(data[:e.Length], e.Offset); err != nil {
-			return err
-		}
-		data = data[e.Length:]
-	}
-	return nil
+	return p.Write(d.data)
 }
 
 // Sync implements replica.Inbox.
@@ -127,8 +120,8 @@ func (b *inbox) Sync(ctx context.Context, disk string, done int64) error {
 	if err != nil {
 		return err
 	}
-	if done < d.Done || done > d.Size || done%replica.ChunkSize != 0 && done != d.Size {
-		return fmt.Errorf("sync disk %s: %d bytes cannot be done", disk, done)
+	if err := d.CheckDone(done); err != nil {
+		return err
 	}
 	if err := trace.Do(ctx, "sync a replica's disk", func() error { return d.sync(ctx) }); err != nil {
 		return fmt.Errorf("sync disk %s: %w", disk, err)
@@ -162,9 +155,9 @@ func (b *inbox) Finish(ctx context.Context) error {
 	if b.manifest.State == replica.Complete {
 		return nil
 	}
-	for target, d := range b.disks {
-		if d.Done != d.Size || len(d.pending) > 0 {
-			return fmt.Errorf("finish the replica: of disk %s %d bytes are done of %d", target, d.Done, d.Size)
+	for _, d := range b.disks {
+		if err := d.CheckWhole(d.pending); err != nil {
+			return err
 		}
 	}
 	if err := b.snapshots(ctx); err != nil {

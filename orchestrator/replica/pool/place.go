@@ -76,14 +76,23 @@ func (p Place) List(ctx context.Context, uuid string) ([]replica.Manifest, error
 
 // listImage gives the replicas whose manifests are with an image. One that goes meanwhile has none.
 func (p Place) listImage(ctx context.Context, domain, target string) (all []replica.Manifest, err error) {
-	image, err := p.Images.Look(ctx, imageOf(domain, target))
-	if errors.Is(err, methods.ErrNotFound) {
-		return nil, nil
-	}
+	err = p.peek(ctx, imageOf(domain, target), func(image Reader) error {
+		all, err = manifestsOf(ctx, image, domain)
+		return err
+	})
+	return all, err
+}
+
+// peek calls fn with an image, if it is there.
+func (p Place) peek(ctx context.Context, name string, fn func(Reader) error) error {
+	image, err := p.Images.Look(ctx, name)
 	if err != nil {
-		return nil, err
+		return ignoreMissing(err)
 	}
-	defer func() { err = errors.Join(err, image.Close()) }()
+	return errors.Join(fn(image), image.Close())
+}
+
+func manifestsOf(ctx context.Context, image Reader, domain string) (all []replica.Manifest, err error) {
 	ids, err := replicasOf(ctx, image)
 	if err != nil {
 		return nil, err
@@ -180,16 +189,12 @@ func (p Place) find(ctx context.Context, k replica.Key) (*replica.Manifest, erro
 	return nil, fmt.Errorf("replica of snapshot %s: %w", k.Snapshot, methods.ErrNotFound)
 }
 
-func (p Place) look(ctx context.Context, k replica.Key, target string) (_ *replica.Manifest, err error) {
-	image, err := p.Images.Look(ctx, imageOf(k.Domain, target))
-	if errors.Is(err, methods.ErrNotFound) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, image.Close()) }()
-	return manifestOf(ctx, image, k)
+func (p Place) look(ctx context.Context, k replica.Key, target string) (m *replica.Manifest, err error) {
+	err = p.peek(ctx, imageOf(k.Domain, target), func(image Reader) error {
+		m, err = manifestOf(ctx, image, k)
+		return err
+	})
+	return m, err
 }
 
 var _ replica.Place = Place{}

@@ -79,12 +79,15 @@ func (r *removal) open(ctx context.Context, targets []string) error {
 	return nil
 }
 
-func (r *removal) isIn(ctx context.Context, name string) (_ bool, err error) {
-	image, err := r.place.Images.Look(ctx, name)
-	if err != nil {
-		return false, ignoreMissing(err)
-	}
-	defer func() { err = errors.Join(err, image.Close()) }()
+func (r *removal) isIn(ctx context.Context, name string) (in bool, err error) {
+	err = r.place.peek(ctx, name, func(image Reader) error {
+		in, err = r.isOf(ctx, image)
+		return err
+	})
+	return in, err
+}
+
+func (r *removal) isOf(ctx context.Context, image Reader) (bool, error) {
 	ids, err := replicasOf(ctx, image)
 	if err != nil || slices.Contains(ids, r.key.Snapshot) {
 		return err == nil, err
@@ -208,12 +211,17 @@ func (r *removal) removeImages(ctx context.Context) error {
 	return nil
 }
 
-func (r *removal) used(ctx context.Context, name string) (_ bool, err error) {
-	image, err := r.place.Images.Look(ctx, name)
-	if err != nil {
-		return true, ignoreMissing(err)
-	}
-	defer func() { err = errors.Join(err, image.Close()) }()
+// used says also of an image that is gone that there is nothing to remove.
+func (r *removal) used(ctx context.Context, name string) (used bool, err error) {
+	used = true
+	err = r.place.peek(ctx, name, func(image Reader) error {
+		used, err = r.isUsed(ctx, image)
+		return err
+	})
+	return used, err
+}
+
+func (r *removal) isUsed(ctx context.Context, image Reader) (bool, error) {
 	snaps, _, err := image.Snapshots(ctx)
 	if err != nil || len(snaps) > 0 {
 		return true, err
