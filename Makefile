@@ -89,7 +89,7 @@ $(LINT):
 
 lint: $(LINT) ## check the code, and that no layer points back
 	$(LINT) run --build-tags lab,$(TAGS)
-	shellcheck -x integration/deps integration/fuzz integration/lab-tests integration/hooks/qemu $(LAB) integration/lab/lib/*.sh
+	shellcheck -x integration/deps integration/fuzz integration/lab-tests integration/hooks/qemu $(LAB) integration/lab/lib/*.sh integration/lab/inside/bin/lab-power
 	shellcheck -x -P SCRIPTDIR $(NIGHTLY)/domsnap-nightly $(RECIPES)/*-backup
 	shellcheck -x -P SCRIPTDIR integration/completions/domsnap.bash integration/packaging/package integration/packaging/notice \
 		integration/packaging/try-packages integration/packaging/debian/*.p*

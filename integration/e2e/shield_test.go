@@ -115,28 +115,16 @@ func (x *torturer) libvirtWorks() {
 	x.chain = nil
 }
 
-// TestTorturePowerLoss: everything that runs on the host dies at once, at each act of a create, and the domain is started
-// without us: what the guest was told is on its disks is there.
-func TestTorturePowerLoss(t *testing.T) {
-	shieldedEnd(t, "power loss", func(x *torturer, domsnap *os.Process) {
-		_ = domsnap.Kill()
-		dies("domsnap-guardian", "qemu-system-x86_64", "libvirtd")
-		tool(t, "libvirtd", "-d")
-		check(t, x.Reconnect())
-	})
-}
-
 // shieldedEnd has the guest end at each act of a create.
-func shieldedEnd(t *testing.T, name string, end func(*torturer, *os.Process)) {
-	x := newTorturer(t, small(fiveKinds()...))
-	before, start := objects(t), time.Now()
+func (x *torturer) shieldedEnd(name string, end func(*os.Process)) {
+	t, before, start := x.t, objects(x.t), time.Now()
 	x.boot()
 	v := x.createsRunning("--shield")
 	all := x.points(v)
 	chosen := choose(all, x.every)
 	for _, point := range chosen {
 		t.Logf("%s: %s", name, point)
-		x.endsAt(point, v, func(domsnap *os.Process) { end(x, domsnap) })
+		x.endsAt(point, v, end)
 		if t.Failed() {
 			t.Fatalf("%s %s", name, point)
 		}
