@@ -33,7 +33,7 @@ const (
 
 // startGuardian starts this program again as the guardian of a domain, outside the systemd unit that we may run in. Where
 // systemd does not let it go, it starts as any process does.
-func startGuardian(uri, stateDir string) func(context.Context, methods.Domain, *os.File) (orchestrator.GuardianProcess, error) {
+func startGuardian(uri, stateDir string) orchestrator.StartGuardian {
 	return func(_ context.Context, d methods.Domain, lock *os.File) (orchestrator.GuardianProcess, error) {
 		self, err := os.Executable()
 		if err != nil {

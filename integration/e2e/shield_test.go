@@ -38,7 +38,7 @@ func TestShield(t *testing.T) {
 	if now := x.qemuMemory(); now > memory+memory/10 {
 		t.Errorf("QEMU has %d KiB and had %d", now, memory)
 	}
-	t.Logf("torture: shield         %3d rounds, QEMU's memory %d KiB before, %d after", rounds, memory, x.qemuMemory())
+	t.Logf("torture: %d rounds of the shield, QEMU's memory %d KiB before, %d after", rounds, memory, x.qemuMemory())
 	x.libvirtWorks()
 	x.end(before)
 }
@@ -117,7 +117,9 @@ func (x *torturer) libvirtWorks() {
 
 // shieldedEnd has the guest end at each act of a create.
 func (x *torturer) shieldedEnd(name string, end func(*os.Process)) {
-	t, before, start := x.t, objects(x.t), time.Now()
+	t := x.t
+	t.Helper()
+	before, start := objects(t), time.Now()
 	x.boot()
 	v := x.createsRunning("--shield")
 	all := x.points(v)
@@ -129,7 +131,7 @@ func (x *torturer) shieldedEnd(name string, end func(*os.Process)) {
 			t.Fatalf("%s %s", name, point)
 		}
 	}
-	t.Logf("torture: %-14s %3d points, %3d tried, all passed, in %3.0f s", name, len(all), len(chosen), time.Since(start).Seconds())
+	x.passed(tally{v.name, name, len(all), len(chosen), start})
 	x.end(before)
 }
 

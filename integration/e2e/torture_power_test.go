@@ -21,7 +21,7 @@ import (
 func TestTorturePowerLoss(t *testing.T) {
 	x := newTorturer(t, small(fiveKinds()...))
 	x.keepAllOnDisk()
-	x.shieldedEnd("power loss", x.losePower)
+	x.shieldedEnd("power lost", x.losePower)
 }
 
 // TestTorturePowerLossOff does that to the verbs on a domain that is off.
@@ -58,7 +58,7 @@ func (x *torturer) powerless(v victim) {
 		x.t.Errorf("%s has said that it is done, and is not", v.name)
 	}
 	x.recover(v)
-	x.t.Logf("torture: %-14s %3d points, %3d tried, power lost, all passed, in %3.0f s", v.name, len(all), len(chosen)+1, time.Since(start).Seconds())
+	x.passed(tally{v.name, "power lost", len(all), len(chosen) + 1, start})
 }
 
 // definitions is where libvirt has its own.

@@ -36,7 +36,7 @@ func TestTortureStopped(t *testing.T) {
 			t.Fatalf("%s: stopped %s", v.name, point)
 		}
 	}
-	t.Logf("torture: %-14s %3d points, %3d tried, domsnap stopped, all passed, in %3.0f s", v.name, len(all), len(chosen), time.Since(start).Seconds())
+	x.passed(tally{v.name, "domsnap stopped", len(all), len(chosen), start})
 	x.end(before)
 }
 
