@@ -19,32 +19,33 @@ func against(ctx context.Context, p cli.Program) error {
 		return errors.New("find the other program: the variable DOMSNAP_OTHER does not name it")
 	}
 	return withGuest(fiveDisks(), func(d *lab.Domain) error {
-		for title, options := range map[string][]string{"behind a shield": {"--shield"}, "without": {"--hold"}} {
-			var whole, frozen [2]series
+		for _, way := range []string{"--shield", "--hold"} {
+			var one, two costs
 			for range 3 * rounds {
-				for i, program := range []cli.Program{p, other} {
-					if err := both(ctx, program, d, options, &whole[i], &frozen[i]); err != nil {
-						return err
-					}
+				if err := errors.Join(one.take(ctx, p, d, way), two.take(ctx, other, d, way)); err != nil {
+					return err
 				}
 			}
-			compare("snapshot-create-as "+title+", whole process", whole[0], whole[1], "other")
-			compare("snapshot-create-as "+title+", guest frozen", frozen[0], frozen[1], "other")
+			compare("snapshot-create-as "+way+", whole process", one.whole, two.whole, "other")
+			compare("snapshot-create-as "+way+", guest frozen", one.frozen, two.frozen, "other")
 		}
 		return nil
 	})
 }
 
-// both measures the whole and the frozen time of one snapshot.
-func both(ctx context.Context, p cli.Program, d *lab.Domain, options []string, whole, frozen *series) error {
+// costs are what snapshots by one program take.
+type costs struct{ whole, frozen series }
+
+// take measures one snapshot.
+func (c *costs) take(ctx context.Context, p cli.Program, d *lab.Domain, way string) error {
 	time.Sleep(settle)
 	var s orchestrator.Snapshot
-	r, err := p.Do(ctx, &s, append([]string{"snapshot-create-as", d.Name(), "bench"}, options...)...)
+	r, err := p.Do(ctx, &s, "snapshot-create-as", d.Name(), "bench", way)
 	if err != nil {
 		return err
 	}
-	*whole = append(*whole, r.Took)
-	*frozen = append(*frozen, time.Duration(s.Consistency.FrozenMS)*time.Millisecond)
+	c.whole = append(c.whole, r.Took)
+	c.frozen = append(c.frozen, time.Duration(s.Consistency.FrozenMS)*time.Millisecond)
 	var deleted orchestrator.DeleteResult
 	_, err = p.Do(ctx, &deleted, "snapshot-delete", d.Name(), "bench")
 	return err
