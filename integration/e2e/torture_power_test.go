@@ -87,8 +87,8 @@ func keptDefinitions() string { return filepath.Join(images, "definitions") }
 func (x *torturer) losePower(domsnap *os.Process) {
 	x.t.Helper()
 	tool(x.t, "lab-power", "off")
-	_ = exec.Command("pkill", "-9", "-P", strconv.Itoa(domsnap.Pid)).Run()
-	_ = domsnap.Kill()
+	// Its children last: one that it waits for at the point would have it go on.
+	_ = exec.Command("sh", "-c", `kill -9 "$1" $(pgrep -P "$1")`, "sh", strconv.Itoa(domsnap.Pid)).Run()
 	dies("domsnap-guardian", "qemu-system-x86_64", "libvirtd")
 	tool(x.t, "umount", definitions)
 	tool(x.t, "lab-power", "on")
