@@ -53,10 +53,7 @@ type overlaySwitch struct {
 // Do waits for libvirt also when ctx ends meanwhile: who gives up on a call that may still move the disks would take
 // their overlays away under them.
 func (s *overlaySwitch) Do(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	return trace.Do(ctx, "libvirt: switch to the overlays", s.do)
+	return s.host.inTurn(ctx, "switch to the overlays", s.do)
 }
 
 func (s *overlaySwitch) do() error {

@@ -21,6 +21,8 @@ type Host struct {
 	places places
 	mu     sync.Mutex
 	conn   *libvirt.Connect
+	// acting is held while something that moves disks is on its way, and while somebody looks what came of it.
+	acting sync.Mutex
 }
 
 // Connect opens a read-write connection; an empty URI is libvirt's own default, as for virsh.

@@ -11,7 +11,6 @@ import (
 
 	"github.com/domsnap/domsnap/methods"
 	"github.com/domsnap/domsnap/methods/qemu"
-	"github.com/domsnap/domsnap/methods/trace"
 	"github.com/domsnap/domsnap/orchestrator/shield"
 )
 
@@ -144,7 +143,7 @@ func (s shielded) Switch(ctx context.Context, all []shield.Overlay) error {
 
 // Places implements shield.Nodes.
 func (s shielded) Places(ctx context.Context, all []shield.Overlay) ([]shield.Place, error) {
-	return settled(ctx, s, func(d *Domain) ([]shield.Place, error) {
+	return settled(ctx, s.domain, func(d *Domain) ([]shield.Place, error) {
 		targets := make([]string, len(all))
 		for i, o := range all {
 			targets[i] = o.Disk.Target
@@ -199,34 +198,16 @@ func (s shielded) DefinedOn(ctx context.Context, all []shield.Overlay) ([]shield
 	return on, nil
 }
 
-// wait does something to the domain, and waits for it also when ctx ends meanwhile: what is still to come after somebody
-// has looked at the disks would make untrue what he has seen. Who has waited too long for its turn does nothing.
+// wait does something to the domain in its turn.
 func (s shielded) wait(ctx context.Context, name string, do func(*Domain) error) error {
 	d, err := s.domain.now()
 	if err != nil {
 		return err
 	}
-	err = trace.Do(ctx, "libvirt: "+name, func() error {
-		s.domain.acting.Lock()
-		defer s.domain.acting.Unlock()
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		return do(d)
-	})
-	if err != nil {
+	if err := s.domain.host.inTurn(ctx, name, func() error { return do(d) }); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	return nil
-}
-
-// settled asks when nothing is on its way. Where ctx of that has ended nothing comes after it, so that what is seen stays.
-func settled[T any](ctx context.Context, s shielded, call func(*Domain) (T, error)) (T, error) {
-	return ask(ctx, s.domain, func(now *Domain) (T, error) {
-		s.domain.acting.Lock()
-		defer s.domain.acting.Unlock()
-		return call(now)
-	})
 }
 
 // send has QEMU do something whose answer says nothing.

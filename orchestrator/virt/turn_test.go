@@ -48,7 +48,7 @@ func TestLookWaitsForWhatIsOnItsWay(t *testing.T) {
 	}()
 	<-begun
 	go func() {
-		_, err := settled(t.Context(), s, func(*Domain) (bool, error) {
+		_, err := settled(t.Context(), s.domain, func(*Domain) (bool, error) {
 			order = append(order, "look")
 			return true, nil
 		})
