@@ -37,6 +37,8 @@ const (
 	FoundMirror FindingKind = "mirror"
 	// FoundWarning: something stops working when nobody does anything.
 	FoundWarning FindingKind = "warning"
+	// FoundWaiting: a revert was asked for at the shutdown, the domain is off, and it was not done.
+	FoundWaiting FindingKind = "waiting"
 	// FoundUnreadable: it could not be looked at.
 	FoundUnreadable FindingKind = "unreadable"
 )

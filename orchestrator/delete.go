@@ -96,7 +96,7 @@ func (op *operation) doomed(opts DeleteOptions) ([]string, error) {
 	if !opts.ChildrenOnly {
 		ids = append(ids, s.ID)
 	}
-	return ids, nil
+	return ids, op.checkNotAsked(ids)
 }
 
 func (op *operation) descendants(id string) []string {

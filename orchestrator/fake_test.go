@@ -47,7 +47,9 @@ type fakeDomain struct {
 	on        bool
 	transient bool
 	saved     bool
-	disks     []fakeDisk
+	// ending is how it went off; enter says nothing of it.
+	ending orchestrator.Ending
+	disks  []fakeDisk
 	// defined are the disks of the definition where that is another one than what runs.
 	defined  []fakeDisk
 	metadata string
@@ -118,7 +120,7 @@ func (d *fakeDomain) Describe(ctx context.Context) (*orchestrator.Description, e
 	if err != nil {
 		return nil, err
 	}
-	return &orchestrator.Description{Domain: *parsed, State: d.state(), Persistent: !d.transient, Saved: d.saved}, nil
+	return &orchestrator.Description{Domain: *parsed, State: d.state(), Persistent: !d.transient, Saved: d.saved, Ending: d.ending}, nil
 }
 
 // Definition implements orchestrator.Domain.

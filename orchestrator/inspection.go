@@ -65,6 +65,7 @@ func (o *Orchestrator) inspectIn(ctx context.Context, op *operation) (*inspectio
 	if intent == nil {
 		i.findNeedless(ctx)
 	}
+	i.findWaiting()
 	for n := range i.lineage.Snapshots {
 		i.findLost(ctx, &i.lineage.Snapshots[n])
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/domsnap/domsnap/orchestrator/base"
 	"github.com/domsnap/domsnap/orchestrator/hold"
 	"github.com/domsnap/domsnap/orchestrator/journal"
+	"github.com/domsnap/domsnap/orchestrator/request"
 	"github.com/domsnap/domsnap/xmlspec"
 )
 
@@ -30,6 +31,8 @@ type operation struct {
 	held []hold.Note
 	// increments are those of replicas to come.
 	increments []base.Base
+	// asked is the revert at the next shutdown; nil for none.
+	asked *request.Revert
 	// lockFile is the domain's lock; nil for verbs that only look.
 	lockFile *os.File
 	// guardian is nil until one is started.
@@ -49,6 +52,7 @@ func (o *Orchestrator) look(ctx context.Context, name string) (*operation, error
 	// Who cannot look there is shown no holds; who would be in a reader's way looks again.
 	op.held, _ = o.holds.Living(op.desc.UUID)
 	_ = op.findBases()
+	_ = op.findAsked()
 	return op, nil
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/domsnap/domsnap/orchestrator/hold"
 	"github.com/domsnap/domsnap/orchestrator/journal"
 	"github.com/domsnap/domsnap/orchestrator/machine"
+	"github.com/domsnap/domsnap/orchestrator/request"
 	"github.com/domsnap/domsnap/orchestrator/shelf"
 	"github.com/domsnap/domsnap/orchestrator/shield"
 	"github.com/domsnap/domsnap/quiesce"
@@ -84,7 +85,22 @@ type Description struct {
 	Persistent bool
 	// Saved: the domain is off and libvirt has its memory, with which the next start goes on.
 	Saved bool
+	// Ending is how a domain that is off came to be so.
+	Ending Ending
 }
+
+// Ending is how a domain came to be off, as far as libvirt knows.
+type Ending string
+
+// The endings.
+const (
+	// EndUnknown: libvirt was started since, or the domain was never on.
+	EndUnknown Ending = ""
+	// EndDown: the guest was shut down, was powered off, or crashed.
+	EndDown Ending = "down"
+	// EndAway: the guest goes on, elsewhere or later: it was migrated, or its memory is in a file.
+	EndAway Ending = "away"
+)
 
 // Active says that QEMU has the disks open.
 func (d *Description) Active() bool { return d.State != Shutoff }
@@ -133,6 +149,7 @@ type Orchestrator struct {
 	machines machine.Store
 	holds    hold.Store
 	bases    base.Store
+	requests request.Store
 }
 
 // New makes an Orchestrator. It does nothing yet.
@@ -152,5 +169,6 @@ func New(c Config) *Orchestrator {
 		machines: machine.Store{Dir: filepath.Join(c.StateDir, "machines")},
 		holds:    hold.Store{Dir: filepath.Join(c.StateDir, "holds")},
 		bases:    base.Store{Dir: filepath.Join(c.StateDir, "replicas")},
+		requests: requestsOf(c.StateDir),
 	}
 }

@@ -100,13 +100,16 @@ type pruning struct {
 
 func (op *operation) pruning(opts PruneOptions) (pruning, error) {
 	p := pruning{kept: []Kept{}, ancestors: []string{}}
-	if err := op.findBases(); err != nil {
+	if err := errors.Join(op.findBases(), op.findAsked()); err != nil {
 		return p, err
 	}
 	ancestors := op.lineage.Ancestors(op.lineage.Current)
 	for i, because := range op.keptBecause(opts) {
 		s := op.lineage.Snapshots[i]
 		because = append(because, op.incrementsOf(s.ID)...)
+		if op.asksFor(s.ID) {
+			because = append(because, "revert at shutdown")
+		}
 		if len(because) > 0 {
 			p.kept = append(p.kept, Kept{s.Name, because})
 			continue

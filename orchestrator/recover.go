@@ -21,7 +21,8 @@ type Recovered struct {
 // Recover finishes or undoes the unfinished work of one domain, or of all when the name is empty: a create is undone
 // unless it was committed, a revert and a delete are done again to their end. What nobody can finish is ErrUnfinished and
 // stays as it is: a journal that is damaged, and the revert or delete of a domain that is gone. A create of a domain that
-// is gone is undone when the domain is named. Temporary snapshots whose lease is over go too.
+// is gone is undone when the domain is named. Temporary snapshots whose lease is over go too, and what was asked for at
+// the shutdown of a domain that is off is done.
 func (o *Orchestrator) Recover(ctx context.Context, domain string) ([]Recovered, error) {
 	names, err := o.toRecover(domain)
 	if err != nil {
@@ -43,8 +44,11 @@ func (o *Orchestrator) Recover(ctx context.Context, domain string) ([]Recovered,
 			list = append(list, *did)
 		}
 	}
-	swept, err := o.sweep(ctx, domain)
-	return append(list, swept...), errors.Join(append(errs, err)...)
+	for _, then := range []func(context.Context, string) ([]Recovered, error){o.sweep, o.revertAllDue} {
+		did, err := then(ctx, domain)
+		list, errs = append(list, did...), append(errs, err)
+	}
+	return list, errors.Join(errs...)
 }
 
 // toRecover is the domain, or all that have left something unfinished when the name is empty.

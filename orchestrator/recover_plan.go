@@ -26,8 +26,11 @@ func (o *Orchestrator) PlanRecover(ctx context.Context, domain string) ([]Planne
 			steps = append(steps, PlannedStep{Step: s})
 		}
 	}
-	swept, err := o.planSweep(ctx, domain)
-	return append(steps, swept...), errors.Join(append(errs, err)...)
+	for _, then := range []func(context.Context, string) ([]PlannedStep, error){o.planSweep, o.planAllDue} {
+		more, err := then(ctx, domain)
+		steps, errs = append(steps, more...), append(errs, err)
+	}
+	return steps, errors.Join(errs...)
 }
 
 func (o *Orchestrator) planRecoverOne(ctx context.Context, name string) ([]string, error) {

@@ -27,6 +27,8 @@ type RevertOptions struct {
 	NoSafety bool
 	// Verify reads the disks after the revert and compares them with the snapshot.
 	Verify bool
+	// AtShutdown is for a domain that is on, and will be off by then.
+	AtShutdown bool
 }
 
 // RevertResult is what a revert did.
@@ -36,6 +38,8 @@ type RevertResult struct {
 	Safety      *string        `json:"safety"`
 	Disks       []RevertedDisk `json:"disks"`
 	DomainState State          `json:"domain_state"`
+	// Withdrawn is the snapshot of the revert that was asked for at the next shutdown, and that this one stands for.
+	Withdrawn *string `json:"withdrawn"`
 }
 
 // RevertedDisk is one disk of it.
@@ -57,6 +61,8 @@ type reversion struct {
 	to     *xmlspec.LineageSnapshot
 	disks  []*revertingDisk
 	safety string
+	// due says that this is what was asked for at the shutdown.
+	due bool
 	// back are the parts of the machine to put back, gone those that it did not have; changed is what of the domain is not
 	// as it was.
 	back    []machine.Part
@@ -87,7 +93,14 @@ func (o *Orchestrator) Revert(ctx context.Context, opts RevertOptions) (_ *Rever
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, op.end()) }()
-	r := &reversion{operation: op, opts: opts, runner: op.runner(), begun: op.Now()}
+	return op.reversion(opts).all(ctx)
+}
+
+func (op *operation) reversion(opts RevertOptions) *reversion {
+	return &reversion{operation: op, opts: opts, runner: op.runner(), begun: op.Now()}
+}
+
+func (r *reversion) all(ctx context.Context) (*RevertResult, error) {
 	if err := r.plan(ctx); err != nil {
 		return nil, err
 	}
@@ -256,10 +269,17 @@ func (r *reversion) finish(ctx context.Context) (*RevertResult, error) {
 	if err != nil {
 		return nil, r.unfinished(err)
 	}
+	withdrawn, err := r.withdraw(ctx)
+	if err != nil {
+		return nil, r.unfinished(err)
+	}
 	if err := r.endJournal(ctx); err != nil {
 		return nil, r.unfinished(err)
 	}
-	result := &RevertResult{Domain: r.desc.Name, RevertedTo: r.to.Name, DomainState: r.after, Safety: r.nameOf(r.safety)}
+	if r.due {
+		withdrawn = nil
+	}
+	result := &RevertResult{Domain: r.desc.Name, RevertedTo: r.to.Name, DomainState: r.after, Safety: r.nameOf(r.safety), Withdrawn: withdrawn}
 	for _, d := range r.disks {
 		result.Disks = append(result.Disks, d.result)
 	}

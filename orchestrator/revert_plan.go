@@ -16,7 +16,11 @@ func (o *Orchestrator) PlanRevert(ctx context.Context, opts RevertOptions) ([]Pl
 		return nil, err
 	}
 	r := &reversion{operation: op, opts: opts}
-	if err := r.plan(ctx); err != nil {
+	plan := r.plan
+	if opts.AtShutdown {
+		plan = r.planAtShutdown
+	}
+	if err := plan(ctx); err != nil {
 		return nil, err
 	}
 	return r.steps(), nil
@@ -24,7 +28,10 @@ func (o *Orchestrator) PlanRevert(ctx context.Context, opts RevertOptions) ([]Pl
 
 func (r *reversion) steps() []PlannedStep {
 	var steps []PlannedStep
-	if r.before != Shutoff {
+	switch {
+	case r.opts.AtShutdown:
+		steps = append(steps, PlannedStep{Step: "wait until the domain is shut down"})
+	case r.before != Shutoff:
 		steps = append(steps, PlannedStep{Step: "power the domain off"})
 	}
 	if !r.opts.NoSafety {
@@ -59,8 +66,8 @@ func (r *reversion) plan(ctx context.Context) (err error) {
 	}
 	r.before = r.desc.State
 	r.after = State(orElse(string(r.opts.After), string(r.before)))
-	if r.before != Shutoff && !r.opts.Force {
-		return refuse("shut it down first, or use --force to power it off", "domain %s is %s", r.desc.Name, r.before)
+	if r.before != Shutoff && !r.opts.Force && !r.opts.AtShutdown {
+		return refuse("shut it down first, use --force to power it off, or --at-shutdown to wait until it is off", "domain %s is %s", r.desc.Name, r.before)
 	}
 	if r.before != Shutoff && !r.desc.Persistent {
 		return refuse("define it first", "domain %s is transient: powered off it would be gone", r.desc.Name)

@@ -28,6 +28,8 @@ type Snapshot struct {
 	// Until is when a temporary snapshot goes at the latest; absent where only its holder's end decides.
 	Until  *time.Time `json:"until,omitempty"`
 	Safety bool       `json:"safety"`
+	// RevertAtShutdown says that the domain reverts to it at its next shutdown.
+	RevertAtShutdown bool `json:"revert_at_shutdown"`
 	// Machine is what is kept besides the disks and the definition: nvram, tpm.
 	Machine     []string       `json:"machine"`
 	Consistency Consistency    `json:"consistency"`
@@ -100,7 +102,7 @@ func (op *operation) viewOf(ctx context.Context, s *xmlspec.LineageSnapshot, r r
 	v := &Snapshot{
 		Domain: op.desc.Name, DomainUUID: op.desc.UUID, Name: s.Name, ID: s.ID, Parent: r.parent,
 		Description: s.Description, Created: time.Unix(s.Created, 0).UTC(), State: op.stateOf(s),
-		Reason: s.Reason, Current: op.lineage.Current == s.ID, Safety: s.Safety,
+		Reason: s.Reason, Current: op.lineage.Current == s.ID, Safety: s.Safety, RevertAtShutdown: op.asksFor(s.ID),
 		Machine: nonNil(strings.Fields(s.Machine)),
 		Consistency: Consistency{
 			Level: s.Level, FrozenMS: s.FrozenMS, PausedMS: s.PausedMS,

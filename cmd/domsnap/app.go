@@ -62,7 +62,7 @@ func globalFlags() []cli.Flag {
 
 // innerCommands are for programs, this one among them.
 func (ui *ui) innerCommands() []*cli.Command {
-	return []*cli.Command{ui.hookCommand(), guardianCommand(), ui.leaseCommand(), ui.completeCommand(), ui.manCommand(), ui.replicaServeCommand()}
+	return []*cli.Command{ui.hookCommand(), guardianCommand(), ui.leaseCommand(), ui.dueCommand(), ui.completeCommand(), ui.manCommand(), ui.replicaServeCommand()}
 }
 
 func (ui *ui) commands() []*cli.Command {

@@ -41,6 +41,8 @@ func (ui *ui) changeCommands() []*cli.Command {
 func revertFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.BoolFlag{Name: "force", Usage: "power the domain off first"},
+		&cli.BoolFlag{Name: "at-shutdown", Usage: "not now, but when the domain is off next"},
+		&cli.BoolFlag{Name: "cancel", Usage: "take back what --at-shutdown has asked for"},
 		&cli.BoolFlag{Name: "running", Usage: "start the domain afterwards"},
 		&cli.BoolFlag{Name: "paused", Usage: "start it afterwards, paused"},
 		&cli.BoolFlag{Name: "off", Usage: "leave it off afterwards"},
@@ -60,12 +62,36 @@ func (ui *ui) revertAction(arguments int, what func(*cli.Context) (string, []str
 			var err, mapErr error
 			opts.After, err = stateAfter(c)
 			opts.Map, mapErr = mappings(c)
-			if err := errors.Join(err, mapErr); err != nil {
+			if err := errors.Join(err, mapErr, checkWhen(c)); err != nil {
 				return answer{}, err
 			}
-			return revert(ctx, o, c, opts)
+			opts.AtShutdown = c.Bool("at-shutdown")
+			switch {
+			case c.Bool("cancel"):
+				return cancelRevert(ctx, o, opts)
+			case opts.AtShutdown && !c.Bool("dry-run"):
+				return askRevert(ctx, o, c, opts)
+			default:
+				return revert(ctx, o, c, opts)
+			}
 		})(c)
 	}
+}
+
+// checkWhen: a domain that is powered off is not waited for, and what is taken back has no options.
+func checkWhen(c *cli.Context) error {
+	if c.Bool("at-shutdown") && c.Bool("force") {
+		return usage("choose one of --at-shutdown and --force")
+	}
+	if !c.Bool("cancel") {
+		return nil
+	}
+	for _, name := range c.LocalFlagNames() {
+		if name != "cancel" {
+			return usage("--cancel takes no --%s", name)
+		}
+	}
+	return nil
 }
 
 // mappings are the values of --map.
@@ -117,6 +143,9 @@ func revert(ctx context.Context, o *orchestrator.Orchestrator, c *cli.Context, o
 		}
 		if r.Safety != nil {
 			fmt.Fprintf(w, "What was there before is kept as snapshot %s; snapshot-prune deletes it after %s\n", *r.Safety, lastsUntil(time.Now()))
+		}
+		if r.Withdrawn != nil {
+			fmt.Fprintf(w, "The revert to %s that was asked for at the next shutdown is taken back\n", oneLine(*r.Withdrawn))
 		}
 		_, err := fmt.Fprintf(w, "Domain %s reverted to %s, now %s\n", oneLine(r.Domain), oneLine(r.RevertedTo), r.DomainState)
 		return err

@@ -44,7 +44,7 @@ func startGuardian(uri, stateDir string) orchestrator.StartGuardian {
 			"--"+optHolder, strconv.Itoa(os.Getpid()), "--", d.UUID, d.Name)
 		cmd.Args[0], cmd.Stderr = guardianName, os.Stderr
 		// With our process id, since the scope of one that has just ended may not have gone yet.
-		if scoped := quiesce.InScope(cmd, fmt.Sprintf("%s-%s-%d", guardianName, d.UUID, os.Getpid())); scoped != nil {
+		if scoped, err := inScope(cmd, fmt.Sprintf("%s-%s-%d", guardianName, d.UUID, os.Getpid())); err == nil {
 			if p, err := quiesce.StartGuardian(scoped, lock); err == nil {
 				return p, nil
 			}

@@ -70,6 +70,7 @@ func TestHookVetoesOnlyTheStartOfAHalfRevertedDomain(t *testing.T) {
 		{"qemu web1 started begin -", dir, hookedXML, 0},
 		{"qemu web1 stopped end -", dir, hookedXML, 0},
 		{"qemu web1 release end -", dir, hookedXML, 0},
+		{"qemu web1 release end -", dir, "not a domain", 1},
 		{"qemu web1 migrate begin -", dir, hookedXML, 0},
 		{"qemu web1 restore begin -", dir, hookedXML, 0},
 		{"qemu web1 reconnect begin -", dir, "", 0},
@@ -129,8 +130,21 @@ func TestHookScript(t *testing.T) {
 	if code := run("web 1", "prepare", "begin", "-"); code != 7 {
 		t.Errorf("with something unfinished it ended with %d", code)
 	}
-	want := fmt.Sprintf("--state-dir|%s|hook|qemu|--|web 1|prepare|begin|-|<domain/>", dir)
-	if got, err := os.ReadFile(calls); err != nil || string(got) != want {
-		t.Errorf("it called %q (%v), want %q", got, err, want)
+	wantCall := func(operation string) {
+		want := fmt.Sprintf("--state-dir|%s|hook|qemu|--|web 1|%s|-|<domain/>", dir, operation)
+		if got, err := os.ReadFile(calls); err != nil || string(got) != want {
+			t.Errorf("it called %q (%v), want %q", got, err, want)
+		}
 	}
+	wantCall("prepare|begin")
+	if err := os.Rename(filepath.Join(dir, "journal"), filepath.Join(dir, "at-shutdown")); err != nil {
+		t.Fatal(err)
+	}
+	if code := run("web 1", "prepare", "begin", "-"); code != 0 {
+		t.Errorf("with something asked for a start ended with %d", code)
+	}
+	if code := run("web 1", "release", "end", "-"); code != 7 {
+		t.Errorf("with something asked for a release ended with %d", code)
+	}
+	wantCall("release|end")
 }

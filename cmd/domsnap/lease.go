@@ -5,9 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"os/exec"
-	"syscall"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -56,31 +53,19 @@ func callersLease() (lease.Holder, error) {
 
 // keepLease starts this program again to delete the snapshot when its lease is over.
 func keepLease(c *cli.Context, s *orchestrator.Snapshot, l lease.Lease) error {
-	self, err := os.Executable()
-	if err != nil {
-		return fmt.Errorf("find this program: %w", err)
-	}
 	until := ""
 	if !l.Until.IsZero() {
 		until = l.Until.Format(time.RFC3339)
 	}
-	cmd := exec.Command(self, "--"+optConnect, c.String(optConnect), "--"+optStateDir, c.String(optStateDir),
-		"--"+optEngineDir, c.String(optEngineDir), leaseVerb, "--", s.DomainUUID, until, string(l.Holder))
+	cmd, err := itself(c, leaseVerb, s.DomainUUID, until, string(l.Holder))
+	if err != nil {
+		return err
+	}
 	cmd.Args[0] = leaseName
-	if err := startAside(cmd); err != nil {
+	if err := startAside(cmd, fmt.Sprintf("%s-%s", leaseName, s.ID)); err != nil {
 		return fmt.Errorf("start what deletes snapshot %s when its lease is over: %w", s.Name, err)
 	}
 	return nil
-}
-
-// startAside starts a process that has nothing of ours: no terminal, no files, no session.
-func startAside(cmd *exec.Cmd) error {
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = nil, nil, nil
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	return cmd.Process.Release()
 }
 
 func (ui *ui) leaseCommand() *cli.Command {

@@ -73,6 +73,9 @@ func printList(w io.Writer, list []*orchestrator.Snapshot, withParent bool) erro
 			cells = append(cells, deref(s.Parent))
 		}
 		t.row(cells...)
+		if s.RevertAtShutdown {
+			t.note("reverted to at the next shutdown")
+		}
 	}
 	return t.flush()
 }

@@ -143,6 +143,9 @@ func snapshotAnswer(s *orchestrator.Snapshot) answer {
 		line("Id", s.ID)
 		line("State", strings.TrimSuffix(s.State+": "+s.Reason, ": "))
 		line("Current", yesNo(s.Current))
+		if s.RevertAtShutdown {
+			line("Revert", "at the next shutdown")
+		}
 		line("Parent", deref(s.Parent))
 		line("Children", s.Children())
 		for _, n := range s.Holds {

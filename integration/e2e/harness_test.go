@@ -125,6 +125,12 @@ func (p *program) shim(tool, script string) {
 	}
 }
 
+// unshim takes that away again.
+func (p *program) unshim(tool string) {
+	p.t.Helper()
+	check(p.t, os.Remove(filepath.Join(p.ToolDir, tool)))
+}
+
 // script has a script find the program, its state, and the tools in front.
 func (p *program) script(cmd *exec.Cmd, env ...string) *exec.Cmd {
 	cmd.Env = append(append(os.Environ(), env...), "DOMSNAP="+p.Path, "DOMSNAP_STATE_DIR="+p.StateDir)

@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"libvirt.org/go/libvirt"
 
 	"github.com/domsnap/domsnap/integration/lab"
 )
@@ -31,7 +34,6 @@ func TestHalfRevertedDomainDoesNotStart(t *testing.T) {
 	// While a revert is under way or has broken off, all the same.
 	m.refused("virsh", "start", m.Name())
 	m.refused("virsh", "start", m.Name(), "--paused")
-	m.p.ToolDir = ""
 	var recovered struct{ Domains []struct{ Did []string } }
 	m.p.must(&recovered, "recover", m.Name())
 	if len(recovered.Domains) != 1 {
@@ -41,17 +43,20 @@ func TestHalfRevertedDomainDoesNotStart(t *testing.T) {
 	m.deleteEverything()
 }
 
-// installHook puts the hook where libvirt looks, with this program and its state directory, and a hook that was there
-// before, which writes down how it is called.
+// installHook puts the hook where libvirt looks, with this program and its state directory, and two hooks of others, which
+// write down how they are called.
 func (p *program) installHook() (calls string) {
 	p.t.Helper()
 	text, err := os.ReadFile("integration/hooks/qemu")
 	check(p.t, err)
-	hook := strings.NewReplacer("/var/lib/domsnap", p.StateDir, "/usr/local/bin", filepath.Dir(p.Path)).Replace(string(text))
+	hook := strings.NewReplacer("/var/lib/domsnap", p.StateDir, "/usr/local/bin", p.wrapped()).Replace(string(text))
 	calls = filepath.Join(p.t.TempDir(), "calls")
 	check(p.t, os.MkdirAll(hooks+"/qemu.d", 0o755))
 	p.t.Cleanup(func() { check(p.t, os.RemoveAll(hooks)) })
-	check(p.t, os.WriteFile(hooks+"/qemu", []byte("#!/bin/sh\necho \"$@\" >>"+calls+"\n"), 0o755))
+	for _, other := range []string{"qemu", "qemu.d/another"} {
+		noted := fmt.Sprintf("#!/bin/sh\necho %s \"$@\" >>%s\n", other, calls)
+		check(p.t, os.WriteFile(hooks+"/"+other, []byte(noted), 0o755))
+	}
 	check(p.t, os.WriteFile(hooks+"/qemu.d/domsnap", []byte(hook), 0o755))
 	// libvirt looks for hooks when it starts and when it is told to reload.
 	tool(p.t, "sh", "-c", "kill -HUP $(pidof libvirtd)")
@@ -59,9 +64,27 @@ func (p *program) installHook() (calls string) {
 	return calls
 }
 
+// wrapped is a directory with a program that is this one, with the tools in front that the tests put there.
+func (p *program) wrapped() string {
+	p.t.Helper()
+	if p.ToolDir == "" {
+		p.ToolDir = p.t.TempDir()
+	}
+	dir := p.t.TempDir()
+	text := fmt.Sprintf("#!/bin/sh\nPATH=%s:$PATH exec %s \"$@\"\n", p.ToolDir, p.Path)
+	check(p.t, os.WriteFile(dir+"/domsnap", []byte(text), 0o755))
+	return dir
+}
+
+// startPaused starts QEMU, and no guest in it.
+func (m *machine) startPaused() {
+	m.t.Helper()
+	check(m.t, m.Libvirt().CreateWithFlags(libvirt.DOMAIN_START_PAUSED))
+}
+
 func (m *machine) startStop() {
 	m.t.Helper()
-	tool(m.t, "virsh", "start", m.Name(), "--paused")
+	m.startPaused()
 	check(m.t, m.Stop())
 }
 
@@ -77,6 +100,7 @@ func (m *machine) killRevert(name string) {
 	m.refused("virsh", "start", m.Name())
 	check(m.t, syscall.Kill(-victim.Process.Pid, syscall.SIGKILL))
 	_ = victim.Wait()
+	m.p.unshim("lvrename")
 }
 
 // refused runs what libvirt has to refuse, for the reason that the hook gives.

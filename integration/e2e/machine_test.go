@@ -62,9 +62,7 @@ func (m *machine) changeDisks() {
 }
 
 func (m *machine) tpm() string {
-	uuid, err := m.Libvirt().GetUUIDString()
-	check(m.t, err)
-	return filepath.Join("/var/lib/libvirt/swtpm", uuid)
+	return filepath.Join("/var/lib/libvirt/swtpm", m.uuid())
 }
 
 // firmware is everything about the files, but for their times.

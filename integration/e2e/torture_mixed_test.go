@@ -21,6 +21,15 @@ func TestTortureMixedOff(t *testing.T) {
 	x.end(before)
 }
 
+// TestTortureAtShutdown interrupts a revert that was asked for at the shutdown.
+func TestTortureAtShutdown(t *testing.T) {
+	before := objects(t)
+	x := newTorturer(t, blank(lab.QcowFile, lab.ThinLV))
+	x.begin()
+	x.run(x.revertsDue())
+	x.end(before)
+}
+
 // TestTortureMixedOn does that while the guest writes.
 func TestTortureMixedOn(t *testing.T) { newTorturer(t, small(fiveKinds()...)).whileOn() }
 

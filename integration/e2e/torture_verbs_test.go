@@ -95,6 +95,25 @@ func (x *torturer) revertsPaused() victim {
 	}
 }
 
+// revertsDue does what was asked for at a shutdown that no hook has noticed. It is done once, wherever it is interrupted.
+func (x *torturer) revertsDue() victim {
+	off := x.reverts()
+	return victim{
+		name: "revert --at-shutdown", args: []string{"recover", x.Name()}, like: &off,
+		ready: func() {
+			x.startPaused()
+			x.askRevert("base")
+			check(x.t, x.Stop())
+		},
+		check: func() {
+			if x.safety() == nil || x.asked() != "" {
+				x.t.Errorf("it was not done: there are %+v", x.p.list(x.Name()))
+			}
+			x.checkReverted(x.present)
+		},
+	}
+}
+
 // createsRunning and deletesRunning are verbs on a guest that writes all the time.
 func (x *torturer) createsRunning(options ...string) victim {
 	args := slices.Concat([]string{"snapshot-create-as", x.Name(), "new"}, x.options, options)

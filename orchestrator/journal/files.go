@@ -16,7 +16,7 @@ func nameOf(uuid string) string { return filepath.Base(uuid) + suffix }
 type files struct{ durable.Directory }
 
 func (f files) begin(i Intent) error {
-	line, err := encode(i)
+	line, err := durable.Seal(i)
 	if err != nil {
 		return err
 	}
@@ -25,7 +25,7 @@ func (f files) begin(i Intent) error {
 
 // note begins with the end of a line: what a crash has torn before stays a line of its own.
 func (f files) note(uuid string, n Note) error {
-	line, err := encode(n)
+	line, err := durable.Seal(n)
 	if err != nil {
 		return err
 	}

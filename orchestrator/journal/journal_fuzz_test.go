@@ -2,12 +2,15 @@ package journal
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"fmt"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/domsnap/domsnap/integration/bounds"
+	"github.com/domsnap/domsnap/orchestrator/durable"
 )
 
 // FuzzDecode reads any intent under a right checksum: what is read is what would be written.
@@ -15,14 +18,14 @@ func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"verb":"create","domain":"web1","uuid":"6f1d2c3b","refs":[{"snapshot":"sone","method":"lvm","name":"vg/x","size":5}]}`))
 	f.Add([]byte(`{"verb":"revert","hows":["native"],"kept":[{}],"moving":["vda"]}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		line := append([]byte(digest(body)+" "), append(body, '\n')...)
+		line := fmt.Appendf(nil, "%x %s\n", sha256.Sum256(body), body)
 		var first *Intent
 		var err error
 		bounds.Within(t, func() { first, err = decodeAll(line) })
 		if err != nil {
 			return
 		}
-		text, err := encode(first)
+		text, err := durable.Seal(first)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -42,12 +45,12 @@ func FuzzDecodeTorn(f *testing.F) {
 	f.Add([]byte("\n"))
 	f.Add([]byte("\n00 {\"act\":\"revert vda\"}\n"))
 	f.Fuzz(func(t *testing.T, torn []byte) {
-		intent, err := encode(Intent{Verb: Revert, Domain: "web1"})
+		intent, err := durable.Seal(Intent{Verb: Revert, Domain: "web1"})
 		if err != nil {
 			t.Fatal(err)
 		}
 		whole := Note{Act: "revert vdb", Done: true}
-		note, err := encode(whole)
+		note, err := durable.Seal(whole)
 		if err != nil {
 			t.Fatal(err)
 		}

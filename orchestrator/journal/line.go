@@ -2,30 +2,19 @@ package journal
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
+
+	"github.com/domsnap/domsnap/orchestrator/durable"
 )
-
-// A line is the SHA-256 of a value's JSON, in hexadecimal, a space, and the JSON.
-
-// encode makes a line.
-func encode(value any) ([]byte, error) {
-	body, err := json.Marshal(value)
-	if err != nil {
-		return nil, err
-	}
-	return fmt.Appendf(nil, "%s %s\n", digest(body), body), nil
-}
 
 // decode reads a line, with or without its end.
 func decode(line []byte, into any) error {
-	sum, body, _ := bytes.Cut(bytes.TrimSuffix(line, []byte("\n")), []byte(" "))
-	if digest(body) != string(sum) {
-		return fmt.Errorf("%w: the checksum differs", ErrDamaged)
+	body, err := durable.Unseal(line)
+	if err == nil {
+		err = json.Unmarshal(body, into)
 	}
-	if err := json.Unmarshal(body, into); err != nil {
+	if err != nil {
 		return fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	return nil
@@ -48,9 +37,4 @@ func decodeAll(text []byte) (*Intent, error) {
 		}
 	}
 	return &i, nil
-}
-
-func digest(body []byte) string {
-	sum := sha256.Sum256(body)
-	return hex.EncodeToString(sum[:])
 }

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"libvirt.org/go/libvirt"
+
 	"github.com/domsnap/domsnap/orchestrator"
 	"github.com/domsnap/domsnap/quiesce"
 	"github.com/domsnap/domsnap/xmlspec"
@@ -268,5 +270,35 @@ func TestSavedMemoryIsSeen(t *testing.T) {
 	}()
 	if got := describe(t, d); !got.Saved || got.State != orchestrator.Shutoff {
 		t.Errorf("it is described as %+v", got)
+	}
+}
+
+func TestEndingIsHowTheDomainCameToBeOff(t *testing.T) {
+	h := connected(t)
+	d := look(t, h, "web1")
+	raw, err := h.conn.LookupDomainByName("web1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer raw.Free()
+	ended := func(end func() error, want orchestrator.Ending) {
+		t.Helper()
+		if err := errors.Join(raw.Create(), end()); err != nil {
+			t.Fatal(err)
+		}
+		if desc := describe(t, d); desc.State != orchestrator.Shutoff || desc.Ending != want {
+			t.Errorf("it is %s, by %q, want %q", desc.State, desc.Ending, want)
+		}
+	}
+	ended(raw.Destroy, orchestrator.EndDown)
+	ended(raw.Shutdown, orchestrator.EndDown)
+	ended(func() error { return raw.Save(t.TempDir() + "/memory") }, orchestrator.EndAway)
+	for reason, want := range map[libvirt.DomainShutoffReason]orchestrator.Ending{
+		libvirt.DOMAIN_SHUTOFF_UNKNOWN: orchestrator.EndUnknown, libvirt.DOMAIN_SHUTOFF_FAILED: orchestrator.EndUnknown,
+		libvirt.DOMAIN_SHUTOFF_MIGRATED: orchestrator.EndAway, libvirt.DOMAIN_SHUTOFF_CRASHED: orchestrator.EndDown,
+	} {
+		if got := endingOf(reason); got != want {
+			t.Errorf("%v is %q, want %q", reason, got, want)
+		}
 	}
 }

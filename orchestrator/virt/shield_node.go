@@ -118,7 +118,7 @@ func (s shielded) Detach(ctx context.Context, o shield.Overlay) error {
 
 // checkStill: somebody else may have let the guest go on.
 func (d *Domain) checkStill() error {
-	state, err := d.state()
+	state, _, err := d.state()
 	if err == nil && state != orchestrator.Paused {
 		err = methods.Blockedf("the guest, which has to stand still, is %s", state)
 	}
