@@ -73,7 +73,7 @@ func (d *Domain) Describe(ctx context.Context) (*orchestrator.Description, error
 }
 
 func (d *Domain) describe() (*orchestrator.Description, error) {
-	state, err := d.state()
+	state, reason, err := d.stateAndReason()
 	if err != nil {
 		return nil, err
 	}
@@ -86,6 +86,7 @@ func (d *Domain) describe() (*orchestrator.Description, error) {
 		return nil, err
 	}
 	desc := &orchestrator.Description{Domain: *parsed, State: state, Persistent: persistent}
+	desc.Stopped = state == orchestrator.Paused && reason == int(libvirt.DOMAIN_PAUSED_IOERROR)
 	// The memory of a domain that has one now is not saved.
 	if state == orchestrator.Shutoff {
 		if desc.Saved, err = d.dom.HasManagedSaveImage(0); err != nil {
@@ -114,19 +115,26 @@ func (d *Domain) parsed(flags libvirt.DomainXMLFlags) (*xmlspec.Domain, error) {
 }
 
 func (d *Domain) state() (orchestrator.State, error) {
-	state, _, err := d.dom.GetState()
+	state, _, err := d.stateAndReason()
+	return state, err
+}
+
+// stateAndReason: what a reason means depends on the state.
+func (d *Domain) stateAndReason() (orchestrator.State, int, error) {
+	state, reason, err := d.dom.GetState()
 	if err != nil {
-		return "", fmt.Errorf("ask for the domain's state: %w", err)
+		return "", 0, fmt.Errorf("ask for the domain's state: %w", err)
 	}
 	switch state {
 	case libvirt.DOMAIN_SHUTOFF:
-		return orchestrator.Shutoff, nil
+		return orchestrator.Shutoff, reason, nil
 	case libvirt.DOMAIN_CRASHED:
-		return d.crashed()
+		crashed, err := d.crashed()
+		return crashed, 0, err
 	case libvirt.DOMAIN_RUNNING, libvirt.DOMAIN_BLOCKED:
-		return orchestrator.Running, nil
+		return orchestrator.Running, reason, nil
 	default:
-		return orchestrator.Paused, nil
+		return orchestrator.Paused, reason, nil
 	}
 }
 
@@ -164,8 +172,21 @@ func (d *Domain) SetMetadata(ctx context.Context, text string) error {
 			return err
 		}
 		err = d.dom.SetMetadata(libvirt.DOMAIN_METADATA_ELEMENT, text, xmlspec.LineagePrefix, xmlspec.LineageNamespace, flags)
-		return allowed(err)
+		if err := allowed(err); err != nil {
+			return err
+		}
+		// With what was written of the disks before.
+		return d.settle()
 	})
+}
+
+// settle makes durable what the domain's definition is.
+func (d *Domain) settle() error {
+	name, err := d.dom.GetName()
+	if err != nil {
+		return fmt.Errorf("ask for the domain's name: %w", err)
+	}
+	return d.host.places.settle(name)
 }
 
 // allowed tells who may not write from what does not work.

@@ -20,6 +20,7 @@ type fileNode struct {
 	Filename string       `json:"filename"`
 	Cache    cacheOptions `json:"cache,omitzero"`
 	Discard  string       `json:"discard"`
+	AIO      string       `json:"aio,omitempty"`
 }
 
 // qcow2Node has another node or the description of one as its File.
@@ -53,7 +54,7 @@ func fileOf(o shield.Overlay) string { return o.Node + "-f" }
 // overlayNode is an overlay without what is below it: that comes with the switch to it.
 func overlayNode(o shield.Overlay) qcow2Node {
 	cache := cacheOptions{Direct: o.Options.Direct, NoFlush: o.Options.NoFlush}
-	file := fileNode{Driver: "file", Node: fileOf(o), Filename: o.File, Cache: cache, Discard: "unmap"}
+	file := fileNode{Driver: "file", Node: fileOf(o), Filename: o.File, Cache: cache, Discard: "unmap", AIO: o.Options.AIO}
 	return nodeOf(o.Node, file, o.Options)
 }
 
@@ -83,6 +84,12 @@ func (g blockGraph) below(node, kind string) string {
 		}
 	}
 	return ""
+}
+
+func (s shielded) graph(ctx context.Context) (blockGraph, error) {
+	return ask(ctx, s.domain, func(d *Domain) (g blockGraph, err error) {
+		return g, query(monitor{d.dom}, "x-debug-query-block-graph", &g)
+	})
 }
 
 // Detach implements shield.Nodes. QEMU has made the base read-only when it was overlaid.
@@ -116,9 +123,7 @@ type property struct {
 
 // writable is the base of an overlay as it was before.
 func (s shielded) writable(ctx context.Context, o shield.Overlay) (qcow2Node, error) {
-	graph, err := ask(ctx, s.domain, func(d *Domain) (g blockGraph, err error) {
-		return g, query(monitor{d.dom}, "x-debug-query-block-graph", &g)
-	})
+	graph, err := s.graph(ctx)
 	if err != nil {
 		return qcow2Node{}, err
 	}
