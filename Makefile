@@ -89,7 +89,7 @@ $(LINT):
 
 lint: $(LINT) ## check the code, and that no layer points back
 	$(LINT) run --build-tags lab,$(TAGS)
-	shellcheck -x integration/deps integration/fuzz integration/lab-tests integration/hooks/qemu $(LAB) integration/lab/lib/*.sh
+	shellcheck -x integration/deps integration/fuzz integration/lab-tests integration/torture-report integration/bench/on-this-kernel integration/hooks/qemu $(LAB) integration/lab/lib/*.sh integration/lab/inside/bin/lab-power
 	shellcheck -x -P SCRIPTDIR $(NIGHTLY)/domsnap-nightly $(RECIPES)/*-backup
 	shellcheck -x -P SCRIPTDIR integration/completions/domsnap.bash integration/packaging/package integration/packaging/notice \
 		integration/packaging/try-packages integration/packaging/debian/*.p*
@@ -113,7 +113,8 @@ lab-tests: lab $(LABDIR) $(FAILING) ## test on the real thing, in the lab
 torture: lab build $(FAILING) ## kill every verb at every point it has, on every method, and recover (two to three hours)
 	@rm -rf build/torture && mkdir -p build/torture
 	$(GO) test -c -tags lab,torture,$(TAGS) -o build/torture/ ./integration/e2e
-	TIMEOUT=90m integration/lab-tests build/torture TestTorture
+	TIMEOUT=90m integration/lab-tests build/torture '^(TestTorture.*|TestShield)$$' || true
+	integration/torture-report build/torture/logs
 
 suite-table: ## print which method passes which check, by the last lab-tests
 	@mkdir -p $(SUITEDIR)
@@ -138,6 +139,7 @@ demo-svg: lab build ## draw what the demo prints, for the README
 bench: lab build ## print the figures: guest held, revert, start-up
 	$(GO) build -o build/lab/bench ./integration/bench
 	for figure in $(FIGURES); do DOMSNAP_LAB_MEMORY=14336 $(LAB) run $(LABENV) -- build/lab/bench $$figure || exit; done
+	$(LAB) chroot --share $(CURDIR) $(LABENV) -- integration/bench/on-this-kernel build/lab/bench shield-disks
 
 fmt: $(LINT) ## format the code
 	$(LINT) fmt

@@ -113,6 +113,9 @@ func (c *creation) make(ctx context.Context) error {
 }
 
 func (c *creation) takeStill(ctx context.Context) error {
+	if c.desc.State == Running {
+		c.startGuardian(ctx)
+	}
 	if err := c.keepMachine(ctx); err != nil {
 		return err
 	}

@@ -32,6 +32,8 @@ type operation struct {
 	increments []base.Base
 	// lockFile is the domain's lock; nil for verbs that only look.
 	lockFile *os.File
+	// guardian is nil until one is started.
+	guardian *guardian
 }
 
 // look opens a domain for reading.
@@ -89,7 +91,7 @@ func (op *operation) runner() *runner {
 }
 
 func (op *operation) end() error {
-	return op.lockFile.Close()
+	return errors.Join(op.guardian.dismiss(), op.lockFile.Close())
 }
 
 // refresh reads the domain and its lineage as they are now. What of the lineage was changed and not committed is gone, but

@@ -7,7 +7,6 @@ package orchestrator
 
 import (
 	"context"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -117,8 +116,7 @@ type Config struct {
 	DiskAccess methods.Disks
 	// StateDir is where locks and the journal live; it is made when it is missing.
 	StateDir string
-	// Guardian starts the process that lets the domain of this UUID go when we cannot. It inherits the lock.
-	Guardian func(ctx context.Context, domain methods.Domain, lock *os.File) (GuardianProcess, error)
+	Guardian StartGuardian
 	// Serve has others read an image until ctx ends or they have gone; nil for QEMU's own server.
 	Serve func(ctx context.Context, e image.Export) error
 	// Run runs qemu-img for shields; nil for none, and so no shields.

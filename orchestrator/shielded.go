@@ -191,11 +191,10 @@ func (op *operation) pauseFor(ctx context.Context, g *standing, act func(context
 	if op.desc.State == Paused && !op.desc.Stopped {
 		return op.whilePaused(ctx, g, act)
 	}
-	guardian, err := op.Guardian(ctx, op.identity(), op.lockFile)
+	guardian, err := op.guarded(ctx)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, guardian.Dismiss()) }()
 	report, err := quiesce.Within(ctx, g, quiesce.Options{Policy: quiesce.No, Guardian: guardian}, func(ctx context.Context) error {
 		err := act(ctx)
 		g.aligned.Store(err == nil || errors.Is(err, shield.ErrNotReady))

@@ -30,11 +30,10 @@ func (c *creation) still(ctx context.Context) error {
 func (c *creation) hold(ctx context.Context) (err error) {
 	oneInstant := c.oneInstant()
 	alsoPause := !oneInstant && (c.shield == nil && c.readsDisk() || c.uncovered(ctx))
-	guardian, err := c.Guardian(ctx, c.identity(), c.lockFile)
+	guardian, err := c.guarded(ctx)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, guardian.Dismiss()) }()
 	options := quiesce.Options{
 		Policy: c.opts.Quiesce, NoPause: c.opts.NoPause, AlsoPause: alsoPause, OneInstant: oneInstant,
 		FreezeTimeout: c.opts.FreezeTimeout, Guardian: guardian,

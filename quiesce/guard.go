@@ -22,6 +22,8 @@ const (
 	guardLimit = HoldLimit + MaxFreezeTimeout
 	// guardInsist is how long the guardian tries to let a guest go, unless its Post says otherwise.
 	guardInsist = 5 * time.Minute
+	// stopPatience is how long a holder that was ended may take to be gone.
+	stopPatience = 2 * time.Second
 	// lateWatch is how long a freeze is looked for that was given up and may still come.
 	lateWatch = 60 * time.Second
 )
@@ -34,13 +36,16 @@ type Post struct {
 	Dial func(context.Context) (Guest, error)
 	// Insist is how long to try to let the guest go; 0 for five minutes.
 	Insist time.Duration
+	// Stop ends the holder; nil where there is none to end. It is called when a hold lasts too long, before the guest is let
+	// go: what a process that stood still was about to do must not come when the guest goes on.
+	Stop func() error
 	// Free is called when the guest goes on, the holder is gone, and a freeze that may still come is all that is left to
 	// wait for; may be nil.
 	Free func()
 }
 
 // Guard is the guardian's life. It reads what a Guardian tells until the pipe ends. When that happens while the
-// guest is held, or a hold lasts too long, it connects anew and lets the guest go. It fails when the guest could not
+// guest is held, it connects anew and lets the guest go. Where a hold lasts too long it ends the holder first. It fails when the guest could not
 // be let go.
 func Guard(ctx context.Context, p Post) error {
 	if p.Insist == 0 {
@@ -57,6 +62,9 @@ func Guard(ctx context.Context, p Post) error {
 			}
 			g.hear(line)
 		case <-g.tooLong:
+			if g.stop() {
+				continue
+			}
 			if err := g.letGo(ctx); err != nil {
 				return err
 			}
@@ -69,6 +77,17 @@ type guard struct {
 	holds   map[Hold]bool
 	watch   bool
 	tooLong <-chan time.Time
+}
+
+// stop ends the holder, once. As a rule its pipe ends then.
+func (g *guard) stop() bool {
+	stop := g.Stop
+	g.Stop = nil
+	if stop == nil || stop() != nil {
+		return false
+	}
+	g.tooLong = time.After(stopPatience)
+	return true
 }
 
 func readLines(in io.Reader, out chan<- string) {

@@ -23,6 +23,8 @@ type post struct {
 	ended chan error
 	// deaf is how many times more the guest cannot be reached.
 	deaf int
+	// stop ends the holder.
+	stop func() error
 	// freed is how often it was said that the guest goes on.
 	freed int
 }
@@ -30,7 +32,11 @@ type post struct {
 func startGuard(t *testing.T) *post {
 	in, pipe := io.Pipe()
 	p := &post{t: t, guest: quiescetest.NewGuest(), pipe: pipe, ended: make(chan error, 1)}
-	go func() { p.ended <- quiesce.Guard(t.Context(), quiesce.Post{In: in, Dial: p.dial, Free: p.goOn}) }()
+	p.stop = func() error { return errPlanned }
+	stop := func() error { return p.stop() }
+	go func() {
+		p.ended <- quiesce.Guard(t.Context(), quiesce.Post{In: in, Dial: p.dial, Stop: stop, Free: p.goOn})
+	}()
 	return p
 }
 
@@ -156,6 +162,32 @@ func TestGuardianEndsAHoldThatLastsTooLong(t *testing.T) {
 		}
 		p.wantCalls("resume", "thaw")
 	})
+}
+
+// A holder that stands still is ended first. Where it is not gone at once, the guest does not wait for it.
+func TestGuardianEndsTheHolderOfAHoldThatLastsTooLong(t *testing.T) {
+	for name, dies := range map[string]bool{"and it is gone": true, "and it is not": false} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := startGuard(t)
+				p.stop = func() error {
+					p.wantCalls()
+					if dies {
+						return p.pipe.Close()
+					}
+					return nil
+				}
+				p.tell("pause")
+				p.guest.SetState(0, true)
+				time.Sleep(quiesce.HoldLimit + quiesce.MaxFreezeTimeout + 3*time.Second)
+				synctest.Wait()
+				p.wantCalls("resume")
+				if err := p.leave(); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
 }
 
 func TestGuardianForgetsTheLimitOfAHoldThatIsOver(t *testing.T) {

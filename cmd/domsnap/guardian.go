@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -27,18 +28,20 @@ const (
 	dialTimeout = 10 * time.Second
 
 	optInsist = "insist"
+	optHolder = "holder"
 )
 
 // startGuardian starts this program again as the guardian of a domain, outside the systemd unit that we may run in. Where
 // systemd does not let it go, it starts as any process does.
-func startGuardian(uri, stateDir string) func(context.Context, methods.Domain, *os.File) (orchestrator.GuardianProcess, error) {
+func startGuardian(uri, stateDir string) orchestrator.StartGuardian {
 	return func(_ context.Context, d methods.Domain, lock *os.File) (orchestrator.GuardianProcess, error) {
 		self, err := os.Executable()
 		if err != nil {
 			return nil, fmt.Errorf("find this program: %w", err)
 		}
 		// No context: the guardian lives on when we are told to stop.
-		cmd := exec.Command(self, guardianVerb, "--connect", uri, "--state-dir", stateDir, "--", d.UUID, d.Name)
+		cmd := exec.Command(self, guardianVerb, "--connect", uri, "--state-dir", stateDir,
+			"--"+optHolder, strconv.Itoa(os.Getpid()), "--", d.UUID, d.Name)
 		cmd.Args[0], cmd.Stderr = guardianName, os.Stderr
 		// With our process id, since the scope of one that has just ended may not have gone yet.
 		if scoped := quiesce.InScope(cmd, fmt.Sprintf("%s-%s-%d", guardianName, d.UUID, os.Getpid())); scoped != nil {
@@ -53,8 +56,11 @@ func startGuardian(uri, stateDir string) func(context.Context, methods.Domain, *
 func guardianCommand() *cli.Command {
 	return &cli.Command{
 		Name: guardianVerb, Hidden: true, ArgsUsage: "UUID NAME",
-		Usage:  "let a domain go when the process that holds it cannot",
-		Flags:  []cli.Flag{&cli.DurationFlag{Name: optInsist, Usage: "raise the alarm after `TIME`"}},
+		Usage: "let a domain go when the process that holds it cannot",
+		Flags: []cli.Flag{
+			&cli.DurationFlag{Name: optInsist, Usage: "raise the alarm after `TIME`"},
+			&cli.IntFlag{Name: optHolder, Usage: "end the process `PID`, which has started this one, before the domain is let go under its hands"},
+		},
 		Action: guard,
 	}
 }
@@ -67,6 +73,7 @@ func guard(c *cli.Context) error {
 	uri, uuid, name := c.String(optConnect), c.Args().Get(0), c.Args().Get(1)
 	dial := dialer{uri: uri, uuid: uuid, stateDir: c.String(optStateDir)}.dial
 	in, ready := quiesce.GuardianPipes()
+	stop := stopOf(c.Int(optHolder))
 	if err := lookAtGuest(c.Context, dial); err != nil {
 		return err
 	}
@@ -75,7 +82,7 @@ func guard(c *cli.Context) error {
 	}
 	// Nothing of the context that this process began with may end the watch, or listen to it.
 	err := quiesce.Guard(context.Background(), quiesce.Post{
-		In: in, Insist: c.Duration(optInsist), Free: leaveStderr,
+		In: in, Insist: c.Duration(optInsist), Stop: stop, Free: leaveStderr,
 		Dial: func(ctx context.Context) (quiesce.Guest, error) { return dial(ctx) },
 	})
 	if err == nil {
@@ -104,6 +111,16 @@ func showName() error {
 		return err
 	}
 	return syscall.Exec(self, append([]string{guardianName}, os.Args[1:]...), os.Environ())
+}
+
+// stopOf ends the process that has started this one, and never another that has its number later: what is found of our
+// parent while it surely is that stays of it.
+func stopOf(pid int) func() error {
+	p, err := os.FindProcess(pid)
+	if err != nil || os.Getppid() != pid {
+		return nil
+	}
+	return p.Kill
 }
 
 // leaveStderr lets those go on who read our caller's messages to their end, now that there will be none.

@@ -48,7 +48,7 @@ func run(ctx context.Context) error {
 		return err
 	}
 	for _, f := range figures() {
-		if len(os.Args) > 1 && !slices.Contains(os.Args[1:], f.name) {
+		if wanted := os.Args[1:]; !slices.Contains(wanted, f.name) && (len(wanted) > 0 || f.name == againstOther) {
 			continue
 		}
 		if err := f.measure(ctx, p); err != nil {
@@ -58,17 +58,21 @@ func run(ctx context.Context) error {
 	return nil
 }
 
-// figures are all that there are. A figure that is named on the command line is measured, or all are.
+// figures are all that there are. A figure that is named on the command line is measured, or all are that need no other program.
 func figures() []figure {
 	all := []figure{
 		{"held", heldGuest}, {"held-busy", heldBusy}, {"shield-disks", shieldDisks}, {"shield-slow", shieldSlow}, {"rbd", rbdRevert}, {"rollback", rbdRollback}, {"records", records},
 		{"replicate-rbd", rbdReplicate}, {"replicate-btrfs", btrfsReplicate}, {"replicate-kinds", replicateKinds},
 	}
+	all = append(all, figure{againstOther, against})
 	for _, w := range ways {
 		all = append(all, figure{"revert-" + w.name, w.inPlace})
 	}
 	return all
 }
+
+// againstOther compares with another build of the program.
+const againstOther = "against"
 
 // figure is something that is measured.
 type figure struct {

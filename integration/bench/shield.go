@@ -67,28 +67,48 @@ func sideBySide(ctx context.Context, p cli.Program, d *lab.Domain, options ...st
 	return ours, theirs, nil
 }
 
-// shieldDisks shows what more disks cost a guest behind a shield.
+// shieldDisks shows what more disks cost a guest behind a shield: with a file system on each, which the guest freezes one
+// after the other, and with one on the first alone.
 func shieldDisks(ctx context.Context, p cli.Program) error {
-	medians := map[int]time.Duration{}
-	for _, n := range []int{1, 4, 16} {
-		disks := make([]lab.Disk, n)
-		for i := range disks {
-			disks[i] = lab.Disk{Kind: lab.BtrfsSubvol, Size: 32 * mib}
-		}
-		err := withGuest(disks, func(d *lab.Domain) error {
-			held, err := several(ctx, p, d)
-			if err == nil {
-				medians[n] = held.median()
-				fmt.Printf("guest frozen behind a shield, %d disks\n  domsnap    %s\n", n, held)
+	for _, others := range []string{"", lab.NoFS} {
+		var one, all time.Duration
+		for _, n := range []int{1, 4, 16} {
+			median, err := shieldOf(ctx, p, n, others)
+			if err != nil {
+				return err
 			}
-			return err
-		})
-		if err != nil {
-			return err
+			if n == 1 {
+				one = median
+			}
+			all = median
+		}
+		fmt.Printf("  16 disks to 1: %.2f\n\n", float64(all)/float64(one))
+	}
+	return nil
+}
+
+// shieldOf measures so many disks; those behind the first have this file system.
+func shieldOf(ctx context.Context, p cli.Program, n int, others string) (median time.Duration, err error) {
+	disks := make([]lab.Disk, n)
+	for i := range disks {
+		disks[i] = lab.Disk{Kind: lab.BtrfsSubvol, Size: 32 * mib}
+		if i > 0 {
+			disks[i].FS = others
 		}
 	}
-	fmt.Printf("  16 disks to 1: %.2f\n\n", float64(medians[16])/float64(medians[1]))
-	return nil
+	title := fmt.Sprintf("guest frozen behind a shield, %d disks", n)
+	if others == lab.NoFS {
+		title += ", one file system"
+	}
+	err = withGuest(disks, func(d *lab.Domain) error {
+		held, err := several(ctx, p, d)
+		if err == nil {
+			median = held.median()
+			fmt.Printf("%s\n  domsnap    %s\n", title, held)
+		}
+		return err
+	})
+	return median, err
 }
 
 // several is how long the guest is frozen, several times, by snapshots with the options.

@@ -19,6 +19,7 @@ import (
 func TestShieldMeetsOthers(t *testing.T) {
 	x := newTorturer(t, small(lab.QcowFile, lab.ThickLV, lab.BtrfsSubvol))
 	before := objects(t)
+	x.keepAllOnDisk()
 	x.boot()
 	definition := x.definition()
 	for _, others := range []struct {
@@ -119,6 +120,7 @@ func (x *torturer) isDefinedAnew() {
 	x.runAt("before take vdc by btrfs#1", x.createsRunning("--shield").args, func(domsnap *os.Process) {
 		check(x.t, os.WriteFile(file, []byte(tool(x.t, "virsh", "dumpxml", x.Name())), 0o600))
 		tool(x.t, "virsh", "-q", "define", file)
+		tool(x.t, "sync")
 		x.await(func() bool { return x.acked() > x.chain.count+2 }, true, time.Minute)
 		acked = x.acked()
 		x.losePower(domsnap)

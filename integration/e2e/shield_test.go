@@ -38,7 +38,7 @@ func TestShield(t *testing.T) {
 	if now := x.qemuMemory(); now > memory+memory/10 {
 		t.Errorf("QEMU has %d KiB and had %d", now, memory)
 	}
-	t.Logf("torture: shield         %3d rounds, QEMU's memory %d KiB before, %d after", rounds, memory, x.qemuMemory())
+	t.Logf("torture: %d rounds of the shield, QEMU's memory %d KiB before, %d after", rounds, memory, x.qemuMemory())
 	x.libvirtWorks()
 	x.end(before)
 }
@@ -123,24 +123,10 @@ func (x *torturer) others() string {
 	return options
 }
 
-// TestTorturePowerLoss: everything that runs on the host dies at once, at each act of a create, and the domain is started
-// without us: what the guest was told is on its disks is there.
-func TestTorturePowerLoss(t *testing.T) {
-	shieldedEnd(t, "power loss", (*torturer).losePower)
-}
-
-// losePower ends everything at once.
-func (x *torturer) losePower(domsnap *os.Process) {
-	x.t.Helper()
-	_ = domsnap.Kill()
-	dies("domsnap-guardian", "qemu-system-x86_64", "libvirtd")
-	tool(x.t, "libvirtd", "-d")
-	check(x.t, x.Reconnect())
-}
-
 // shieldedEnd has the guest end at each act of a create.
-func shieldedEnd(t *testing.T, name string, end func(*torturer, *os.Process)) {
-	x := newTorturer(t, small(fiveKinds()...))
+func (x *torturer) shieldedEnd(name string, end func(*os.Process)) {
+	t := x.t
+	t.Helper()
 	before, start := objects(t), time.Now()
 	x.boot()
 	v := x.createsRunning("--shield")
@@ -148,12 +134,12 @@ func shieldedEnd(t *testing.T, name string, end func(*torturer, *os.Process)) {
 	chosen := choose(all, x.every)
 	for _, point := range chosen {
 		t.Logf("%s: %s", name, point)
-		x.endsAt(point, v, func(domsnap *os.Process) { end(x, domsnap) })
+		x.endsAt(point, v, end)
 		if t.Failed() {
 			t.Fatalf("%s %s", name, point)
 		}
 	}
-	t.Logf("torture: %-14s %3d points, %3d tried, all passed, in %3.0f s", name, len(all), len(chosen), time.Since(start).Seconds())
+	x.passed(tally{v.name, name, len(all), len(chosen), start})
 	x.end(before)
 }
 

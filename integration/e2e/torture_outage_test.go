@@ -82,7 +82,7 @@ func (x *torturer) lose(v victim, o outage) {
 			x.t.Fatalf("%s: %s %s", v.name, o.name, point)
 		}
 	}
-	x.t.Logf("torture: %-14s %3d points, %3d tried, %s, all passed, in %3.0f s", v.name, len(all), len(chosen), o.name, time.Since(start).Seconds())
+	x.passed(tally{v.name, o.name, len(all), len(chosen), start})
 }
 
 // outageAt runs the verb, has the outage when it has come to the point, and gives the exit code.

@@ -91,8 +91,21 @@ func (x *torturer) run(v victim) {
 	if x.base != nil {
 		x.checkSnapshot("base", x.base)
 	}
-	x.t.Logf("torture: %-14s %3d points, %3d tried, all passed, held at most %4d ms after, in %3.0f s",
-		v.name, len(all), len(chosen), x.worst.Milliseconds(), time.Since(start).Seconds())
+	x.passed(tally{v.name, "domsnap killed", len(all), len(chosen), start})
+}
+
+// tally is what came of one way of interrupting a verb.
+type tally struct {
+	name, how     string
+	points, tried int
+	start         time.Time
+}
+
+// passed tells of what has gone well, for the report.
+func (x *torturer) passed(c tally) {
+	x.t.Helper()
+	x.t.Logf("torture: %s; %s; %d points; %d tried; held at most %d ms after; %.0f s",
+		c.name, c.how, c.points, c.tried, x.worst.Milliseconds(), time.Since(c.start).Seconds())
 }
 
 // points runs the verb to its end and lists what it reached.

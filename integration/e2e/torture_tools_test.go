@@ -55,7 +55,7 @@ func (x *torturer) lieTo(v victim) {
 		x.t.Logf("%s: %s %s", v.name, c.call, c.lie.name)
 		x.lie(v, c.call, c.lie.script)
 	}
-	x.t.Logf("torture: %-14s %3d calls of tools, %3d lies, all passed, in %3.0f s", v.name, len(all), len(chosen), time.Since(start).Seconds())
+	x.passed(tally{v.name, "tools lie", len(all), len(chosen), start})
 }
 
 // badCall is a call of a tool that ends in a bad way.

@@ -11,6 +11,8 @@ import (
 // that is on its base again has nothing any more that a start would find, and a disk that is to stay goes back onto its.
 // What is at work is ended, to be done again.
 func (s *Shield) Align(ctx context.Context) error {
+	s.outdating.Lock()
+	defer s.outdating.Unlock()
 	if err := s.Domain.Cancel(ctx, s.Overlays); err != nil {
 		return err
 	}

@@ -189,10 +189,20 @@ func (s *Shield) end(ctx context.Context, e ending) error {
 			return fmt.Errorf("take the disks off their overlays: %w", err)
 		}
 	}
-	if err := s.Files.Empty(e.raised); err != nil || len(e.staying) == 0 {
+	if err := s.empty(ctx, e.raised); err != nil || len(e.staying) == 0 {
 		return err
 	}
 	return s.handOver(ctx, e)
+}
+
+// empty does nothing that comes late: by then a disk may be on its overlay again.
+func (s *Shield) empty(ctx context.Context, all []Overlay) error {
+	s.outdating.Lock()
+	defer s.outdating.Unlock()
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return s.Files.Empty(all)
 }
 
 // handOver makes overlays known to libvirt, which puts no disk onto one that it is on already.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 )
 
 // Shield is the overlays of one domain.
@@ -11,6 +12,8 @@ type Shield struct {
 	Domain   Domain
 	Files    Files
 	Overlays []Overlay
+	// outdating is held while overlays are emptied, and by who finds out which may be.
+	outdating sync.Mutex
 }
 
 // Ready makes everything that Raise needs, while the guest runs. After an error Lower takes away what there is.

@@ -86,7 +86,8 @@ type Nodes interface {
 	Remove(ctx context.Context, o Overlay) error
 	// Switch puts all disks onto their overlays at one instant, or none.
 	Switch(ctx context.Context, all []Overlay) error
-	// Detach puts a disk back onto its base, as it is, and closes the overlay. The guest stands still.
+	// Detach puts a disk back onto its base, as it is, and closes the overlay. The guest must stand still: where it does not
+	// that is methods.ErrBlocked, and the disk stays where it is.
 	Detach(ctx context.Context, o Overlay) error
 	// Close has QEMU close an overlay and the disk below it, of which the guest has neither.
 	Close(ctx context.Context, o Overlay) error

@@ -28,6 +28,9 @@ type Domain struct {
 	mu   sync.Mutex
 	conn *libvirt.Connect
 	dom  *libvirt.Domain
+
+	// acting is held while something is on its way to QEMU past libvirt, and while somebody looks what came of it.
+	acting sync.Mutex
 }
 
 // now is the domain on the connection that there is now.

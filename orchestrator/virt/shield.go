@@ -110,11 +110,13 @@ type namedNode struct {
 }
 
 func (s shielded) nodes(ctx context.Context) ([]namedNode, error) {
-	return ask(ctx, s.domain, func(d *Domain) ([]namedNode, error) {
-		var all []namedNode
-		err := execute(monitor{d.dom}, "query-named-block-nodes", map[string]any{"flat": true}, &all)
-		return all, err
-	})
+	return ask(ctx, s.domain, (*Domain).namedNodes)
+}
+
+func (d *Domain) namedNodes() ([]namedNode, error) {
+	var all []namedNode
+	err := execute(monitor{d.dom}, "query-named-block-nodes", map[string]any{"flat": true}, &all)
+	return all, err
 }
 
 func has(nodes []namedNode, name string) bool {
@@ -207,19 +209,33 @@ func (s shielded) DefinedOn(ctx context.Context, all []shield.Overlay) ([]shield
 }
 
 // wait does something to the domain, and waits for it also when ctx ends meanwhile: what is still to come after somebody
-// has looked at the disks would make untrue what he has seen.
+// has looked at the disks would make untrue what he has seen. Who has waited too long for its turn does nothing.
 func (s shielded) wait(ctx context.Context, name string, do func(*Domain) error) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
 	d, err := s.domain.now()
 	if err != nil {
 		return err
 	}
-	if err := trace.Do(ctx, "libvirt: "+name, func() error { return do(d) }); err != nil {
+	err = trace.Do(ctx, "libvirt: "+name, func() error {
+		s.domain.acting.Lock()
+		defer s.domain.acting.Unlock()
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		return do(d)
+	})
+	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	return nil
+}
+
+// settled asks when nothing is on its way. Where ctx of that has ended nothing comes after it, so that what is seen stays.
+func settled[T any](ctx context.Context, s shielded, call func(*Domain) (T, error)) (T, error) {
+	return ask(ctx, s.domain, func(now *Domain) (T, error) {
+		s.domain.acting.Lock()
+		defer s.domain.acting.Unlock()
+		return call(now)
+	})
 }
 
 // send has QEMU do something whose answer says nothing.

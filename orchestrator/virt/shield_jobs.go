@@ -43,7 +43,7 @@ type blockJob struct {
 
 // Jobs implements shield.Commits.
 func (s shielded) Jobs(ctx context.Context) (map[string]shield.Job, error) {
-	return ask(ctx, s.domain, func(d *Domain) (map[string]shield.Job, error) {
+	return settled(ctx, s, func(d *Domain) (map[string]shield.Job, error) {
 		var all []blockJob
 		if err := query(monitor{d.dom}, "query-block-jobs", &all); err != nil {
 			return nil, err

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/domsnap/domsnap/methods"
+	"github.com/domsnap/domsnap/orchestrator"
 	"github.com/domsnap/domsnap/orchestrator/shield"
 )
 
@@ -108,10 +110,26 @@ func (s shielded) Detach(ctx context.Context, o shield.Overlay) error {
 	if err := s.send(ctx, "blockdev-reopen", options{[]qcow2Node{base}}); err != nil {
 		return err
 	}
-	if err := s.send(ctx, "qom-set", property{Path: devices[0].QDev, Property: "drive", Value: o.Base}); err != nil {
+	drive := property{Path: devices[0].QDev, Property: "drive", Value: o.Base}
+	err = s.wait(ctx, "QEMU: qom-set", func(d *Domain) error {
+		if err := d.checkStill(); err != nil {
+			return err
+		}
+		return execute(monitor{d.dom}, "qom-set", drive, nil)
+	})
+	if err != nil {
 		return err
 	}
 	return s.Remove(ctx, o)
+}
+
+// checkStill: somebody else may have let the guest go on.
+func (d *Domain) checkStill() error {
+	state, err := d.state()
+	if err == nil && state != orchestrator.Paused {
+		err = methods.Blockedf("the guest, which has to stand still, is %s", state)
+	}
+	return err
 }
 
 // property is a property of one of QEMU's objects.

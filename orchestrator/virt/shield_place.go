@@ -8,11 +8,11 @@ import (
 
 // Places implements shield.Nodes.
 func (s shielded) Places(ctx context.Context, all []shield.Overlay) ([]shield.Place, error) {
-	nodes, err := s.nodes(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return ask(ctx, s.domain, func(d *Domain) ([]shield.Place, error) {
+	return settled(ctx, s, func(d *Domain) ([]shield.Place, error) {
+		nodes, err := d.namedNodes()
+		if err != nil {
+			return nil, err
+		}
 		parsed, err := d.parsed(0)
 		if err != nil {
 			return nil, err

@@ -4,15 +4,19 @@
 
 readonly vg_size=8G fs_size=6G
 
-# new_loop FILE SIZE prints the loop device of a new sparse image.
-new_loop() {
-	truncate -s "$2" "$1" && losetup --find --show "$1"
+# new_device NAME SIZE prints the block device of a new sparse image. It is one of device-mapper's, which lab-power can have
+# lose what is written. That begins behind the loop device's first blocks: nothing may find the same storage twice.
+new_device() {
+	local loop image=/var/lib/lab/$1.img
+	truncate -s "$2" "$image" && loop=$(losetup --find --show "$image") || return
+	dmsetup create "lab-$1" --table "0 $(($(blockdev --getsz "$loop") - 2048)) linear $loop 2048" || return
+	echo "/dev/mapper/lab-$1"
 }
 
 # make_volume_group makes vg0 with the thin pool pool0.
 make_volume_group() {
 	local device
-	device=$(new_loop /var/lib/lab/vg0.img $vg_size) || return
+	device=$(new_device vg0 $vg_size) || return
 	vgcreate -q vg0 "$device" && lvcreate -q -y -L 3G --poolmetadatasize 16M -Zn -T vg0/pool0
 }
 
@@ -20,6 +24,6 @@ make_volume_group() {
 make_file_system() {
 	local device
 	mkdir -p "$2"
-	device=$(new_loop "/var/lib/lab/$1.img" $fs_size) || return
+	device=$(new_device "$1" $fs_size) || return
 	"mkfs.$1" -q "$device" && mount -t "$1" "$device" "$2"
 }

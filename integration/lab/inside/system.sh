@@ -49,5 +49,5 @@ start_udev() {
 load_modules() {
 	mkdir -p /lib/modules
 	mount --bind /usr/lib/uml/modules /lib/modules
-	modprobe -a dm-snapshot dm-thin-pool btrfs xfs overlay && modprobe loop max_loop=8 && modprobe nbd nbds_max=8
+	modprobe -a dm-snapshot dm-thin-pool dm-flakey btrfs xfs overlay && modprobe loop max_loop=8 && modprobe nbd nbds_max=8
 }
