@@ -63,6 +63,8 @@ type fakeDomain struct {
 	hook     func() error
 	offFails error
 	shield   shield.Domain
+	// stopped: who has paused it is QEMU.
+	stopped bool
 }
 
 // otherMetadata is what somebody else has put into the domain's metadata.
@@ -120,7 +122,9 @@ func (d *fakeDomain) Describe(ctx context.Context) (*orchestrator.Description, e
 	if err != nil {
 		return nil, err
 	}
-	return &orchestrator.Description{Domain: *parsed, State: d.state(), Persistent: !d.transient, Saved: d.saved, Ending: d.ending}, nil
+	return &orchestrator.Description{
+		Domain: *parsed, State: d.state(), Stopped: d.stopped, Persistent: !d.transient, Saved: d.saved, Ending: d.ending,
+	}, nil
 }
 
 // Definition implements orchestrator.Domain.

@@ -83,6 +83,8 @@ type Description struct {
 	xmlspec.Domain
 	State      State
 	Persistent bool
+	// Stopped: it is paused because QEMU could not write, and nobody has paused it.
+	Stopped bool
 	// Saved: the domain is off and libvirt has its memory, with which the next start goes on.
 	Saved bool
 	// Ending is how a domain that is off came to be so.

@@ -140,8 +140,12 @@ func (op *operation) overlays(ctx context.Context, p *Plan) ([]shield.Overlay, e
 	return overlays, op.shieldFolder().CheckRoom(needed(overlays))
 }
 
-// mayStay says that libvirt can be told afterwards of the overlays that disks stay on.
+// mayStay says that libvirt can be told afterwards of the overlays that disks stay on. AppArmor lets QEMU open them, which are
+// beside their disks, only when libvirt has been told.
 func (op *operation) mayStay(refs []methods.Ref, nodes []shield.Node) bool {
+	if slices.ContainsFunc(op.desc.Labels, func(l xmlspec.Label) bool { return l.Model == "apparmor" }) {
+		return false
+	}
 	for i, n := range nodes {
 		disk, _ := op.desc.Disk(n.Target)
 		if refs[i].Active != "" && (n.Driver != "qcow2" || disk.Tuned) {
@@ -180,8 +184,8 @@ func (op *operation) overlay(ctx context.Context, ref methods.Ref, on plannedOn)
 	switch {
 	case !ok || starts.Format != ref.Disk.Format || starts.Source.String() != ref.Disk.Source.String():
 		return shield.Overlay{}, methods.Blockedf("the definition has another disk %s", node.Target)
-	case disk.Encrypted || disk.CopyOnRead:
-		return shield.Overlay{}, methods.Unsupportedf("disk %s is encrypted by QEMU, or copies on reading", node.Target)
+	case disk.Encrypted || disk.CopyOnRead || disk.Partial:
+		return shield.Overlay{}, methods.Unsupportedf("disk %s is encrypted by QEMU, copies on reading, or is a part of its source", node.Target)
 	}
 	object, err := methods.ObjectName(ref.Snapshot, node.Target)
 	if err != nil {
@@ -191,7 +195,7 @@ func (op *operation) overlay(ctx context.Context, ref methods.Ref, on plannedOn)
 		Disk: ref.Disk, File: filepath.Join(op.shieldFolder().Dir, object+".qcow2"), Size: node.Size,
 		Node: object, Base: node.Name, Options: node.Options, Defined: next.XML,
 	}
-	o.Options.Discard = disk.Discard
+	o.Options.Discard, o.Options.AIO = disk.Discard, disk.IO
 	if ref.Active != "" {
 		o.Stays, o.File = true, ref.Active
 	}
@@ -214,7 +218,14 @@ func needed(overlays []shield.Overlay) int64 {
 
 // shieldFolder has the overlays of the domain.
 func (op *operation) shieldFolder() shield.Folder {
-	return shield.Folder{
-		Dir: filepath.Join(op.StateDir, "shield", filepath.Base(op.desc.UUID)), Run: op.Run, Labels: op.desc.Labels,
-	}
+	f := shieldFolder(op.StateDir, op.desc.UUID)
+	f.Run, f.Labels = op.Run, op.desc.Labels
+	return f
 }
+
+func shieldFolder(stateDir, uuid string) shield.Folder {
+	return shield.Folder{Dir: filepath.Join(stateDir, "shield", profilePrefix+filepath.Base(uuid))}
+}
+
+// profilePrefix is what libvirt's names of AppArmor profiles begin with: the rule for overlays lets a guest have its own.
+const profilePrefix = "libvirt-"

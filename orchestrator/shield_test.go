@@ -101,9 +101,17 @@ func (s *fakeShield) Cancel(context.Context, []shield.Overlay) error {
 
 func (s *fakeShield) CommitKnown(context.Context, shield.Overlay) error { return nil }
 
-func (s *fakeShield) Define(_ context.Context, element string) error {
-	target := strings.Split(element, `dev="`)[1][:3]
-	s.defined[target] = strings.Contains(element, "qcow2")
+func (s *fakeShield) Close(context.Context, shield.Overlay) error {
+	return errors.New("none is detached")
+}
+func (s *fakeShield) Forbid(context.Context, string) error { return s.call("forbid") }
+func (s *fakeShield) Allow(context.Context) error          { return s.call("allow") }
+
+func (s *fakeShield) Define(_ context.Context, elements []string) error {
+	for _, element := range elements {
+		target := strings.Split(element, `dev="`)[1][:3]
+		s.defined[target] = strings.Contains(element, "qcow2")
+	}
 	return s.call("define")
 }
 
@@ -141,9 +149,9 @@ func TestGuestGoesOnBeforeTheTakes(t *testing.T) {
 	r, _ := newShieldRig(t)
 	c := r.take("one").Consistency
 	want := []string{
-		"add", "add", "define", "define", "ping", "status", "guardian: holding freeze", "freeze", "switch", "thaw", "guardian: released",
+		"add", "add", "forbid", "define", "ping", "status", "guardian: holding freeze", "freeze", "switch", "thaw", "guardian: released",
 		"take vda by memory", "take vdb by memory", "commit", "commit", "guardian: holding pause", "pause", "pivot",
-		"define", "define", "resume", "guardian: released", "remove", "remove", "guardian: dismiss",
+		"resume", "guardian: released", "define", "remove", "remove", "allow", "guardian: dismiss",
 	}
 	got := r.guest.Log.Lines()
 	slices.Sort(got[slices.Index(got, "guardian: released")+1 : slices.Index(got, "commit")])
@@ -161,6 +169,7 @@ func TestGuestIsHeldWhereItCannotBeShielded(t *testing.T) {
 		err  error
 	}{
 		{"survey", methods.Blockedf("a job runs")}, {"survey", methods.Unsupportedf("a filter")}, {"add", methods.Blockedf("QEMU may not open it")},
+		{"forbid", methods.Blockedf("QEMU does not know the format")},
 	} {
 		r, s := newShieldRig(t)
 		s.fails[c.call] = c.err
@@ -213,7 +222,7 @@ func TestShieldThatCannotBeTakenAwayIsLeftToRecover(t *testing.T) {
 	if pause, cancel := slices.Index(lines, "pause"), slices.Index(lines, "cancel"); cancel < pause || !s.defined["vda"] {
 		t.Errorf("the definition was not looked at before the guest went on: %q", lines)
 	}
-	if _, err := os.Stat(filepath.Join(r.dir, "shield", r.domain.uuid)); err != nil {
+	if _, err := os.Stat(filepath.Join(r.dir, "shield", "libvirt-"+r.domain.uuid)); err != nil {
 		t.Error(err)
 	}
 	delete(s.fails, "pivot")
@@ -233,5 +242,37 @@ func TestGuestWithoutAnAgentIsNotPausedForATransaction(t *testing.T) {
 	lines := r.guest.Log.Lines()
 	if slices.Index(lines, "pause") < slices.Index(lines, "take vda by memory") {
 		t.Errorf("%q", lines)
+	}
+}
+
+// TestGuestThatIsPausedBehindTheShield goes on where QEMU has stopped it, and else when who has paused it likes.
+func TestGuestThatIsPausedBehindTheShield(t *testing.T) {
+	for _, stopped := range []bool{true, false} {
+		r, _ := newShieldRig(t)
+		r.listen = func(e orchestrator.Event) {
+			if e.Done && e.Step == "take vdb by memory" {
+				r.guest.SetState(0, true)
+				r.domain.edit(func(d *fakeDomain) { d.stopped = stopped })
+			}
+		}
+		r.take("one")
+		if _, paused := r.guest.State(); paused == stopped {
+			t.Errorf("stopped by QEMU: %v, paused in the end: %v", stopped, paused)
+		}
+		r.guest.SetState(0, false)
+	}
+}
+
+// TestGuestIsHeldForADiskThatAnOverlayWouldNotBeLike, and the plan says so.
+func TestGuestIsHeldForADiskThatAnOverlayWouldNotBeLike(t *testing.T) {
+	for _, inside := range []string{"<encryption format='luks'/>", "<slices><slice type='storage' offset='512' size='1024'/></slices>"} {
+		r, _ := newShieldRig(t)
+		r.domain.edit(func(d *fakeDomain) {
+			d.disks[0].kind, d.disks[0].source = "file", "<source file='"+d.disks[0].file+"'>"+inside+"</source>"
+		})
+		plan, err := r.PlanCreate(t.Context(), orchestrator.CreateOptions{Domain: "web1", Name: "one"})
+		if err != nil || !strings.Contains(plan.Hold.Why, "no shield: disk vda") {
+			t.Errorf("%s: %+v, %v", inside, plan.Hold, err)
+		}
 	}
 }

@@ -182,12 +182,13 @@ func (g *standing) orGone(ctx context.Context, err error) error {
 	return err
 }
 
-// pauseFor pauses a guest that runs, with a guardian that knows what has to be done before it goes on.
+// pauseFor pauses a guest that runs, with a guardian that knows what has to be done before it goes on. So does one go on
+// that QEMU has stopped, since its overlays had no room: it ran when it came onto them.
 func (op *operation) pauseFor(ctx context.Context, g *standing, act func(context.Context) error) (err error) {
 	if err := op.refresh(ctx); err != nil {
 		return err
 	}
-	if op.desc.State == Paused {
+	if op.desc.State == Paused && !op.desc.Stopped {
 		return op.whilePaused(ctx, g, act)
 	}
 	guardian, err := op.guarded(ctx)
@@ -241,11 +242,26 @@ func (op *operation) alignShield(ctx context.Context, i *journal.Intent) error {
 	return s.Align(ctx)
 }
 
+// checkNotSavedOn: memory that was saved after a start from overlays wants them to be there.
+func (op *operation) checkNotSavedOn(ctx context.Context, s *shield.Shield) error {
+	if !op.desc.Saved {
+		return nil
+	}
+	defined, err := s.Domain.DefinedOn(ctx, s.Overlays)
+	if err != nil || len(defined) == 0 {
+		return err
+	}
+	return op.checkNotSaved()
+}
+
 // lowerLeft takes away what a verb has left of its shield.
 func (op *operation) lowerLeft(ctx context.Context, i *journal.Intent) error {
 	s := op.shieldOf(i.Shield)
 	if s == nil {
 		return nil
+	}
+	if err := op.checkNotSavedOn(ctx, s); err != nil {
+		return fmt.Errorf("take the shield away: %w", err)
 	}
 	if err := op.lowerShield(ctx, s, lowering{paused: new(time.Duration)}); err != nil {
 		return fmt.Errorf("take the shield away: %w", err)

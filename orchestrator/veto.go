@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 
 	"github.com/domsnap/domsnap/orchestrator/journal"
+	"github.com/domsnap/domsnap/orchestrator/shield"
 	"github.com/domsnap/domsnap/xmlspec"
 )
 
@@ -14,9 +16,10 @@ func journalOf(stateDir string) journal.Journal {
 	return journal.Journal{Dir: stateDir + "/journal"}
 }
 
-// Veto says why a domain must not start: a revert of it was begun and its disks are not all reverted, or its journal
-// cannot be read, so that nobody knows. It is ErrUnfinished; nil lets the domain start. It reads one file, takes no lock
-// and asks no hypervisor, since the hypervisor waits for the answer.
+// Veto says why a domain must not start: a revert of it was begun and its disks are not all reverted, or somebody has
+// defined it without the overlay that has what its guest wrote last, or its journal cannot be read, so that nobody knows.
+// It is ErrUnfinished; nil lets the domain start. It reads a file or a few, takes no lock and asks no hypervisor, since
+// the hypervisor waits for the answer.
 func Veto(stateDir string, d xmlspec.DomainID) error {
 	intent, err := journalOf(stateDir).Pending(d.UUID)
 	switch {
@@ -27,15 +30,38 @@ func Veto(stateDir string, d xmlspec.DomainID) error {
 	case intent.Verb == journal.Revert && !intent.Reverted:
 		return veto("domain %s is half-reverted: run domsnap recover %s", d.Name, d.Name)
 	default:
-		return nil
+		return vetoWithout(stateDir, d, intent.Shield)
 	}
+}
+
+// vetoWithout is for a start without overlays that have something.
+func vetoWithout(stateDir string, d xmlspec.DomainID, overlays []shield.Overlay) error {
+	for _, o := range overlays {
+		if slices.Contains(d.Sources, xmlspec.DiskFile{File: o.File}) {
+			continue
+		}
+		written, err := shieldFolder(stateDir, d.UUID).Written(o)
+		if err != nil {
+			return veto("domain %s may start without what its guest wrote: run domsnap recover %s: %w", d.Name, d.Name, err)
+		}
+		if written {
+			return veto("domain %s would start without what is in %s: run domsnap recover %s", d.Name, o.File, d.Name)
+		}
+	}
+	return nil
 }
 
 // VetoRestore says why a domain must not go on with memory that was saved: what its disks had then may be in the overlays of
 // a shield, of which libvirt knew nothing. Like Veto it reads one file.
 func VetoRestore(stateDir string, d xmlspec.DomainID) error {
 	intent, err := journalOf(stateDir).Pending(d.UUID)
-	if err == nil && len(intent.Shield) > 0 {
+	if err != nil {
+		return nil
+	}
+	for _, o := range intent.Shield {
+		if slices.Contains(d.Sources, xmlspec.DiskFile{File: o.File}) {
+			continue
+		}
 		return veto("domain %s was saved while its disks were on overlays: run domsnap recover %s", d.Name, d.Name)
 	}
 	return nil

@@ -11,6 +11,8 @@ import (
 	"github.com/domsnap/domsnap/methods/memory"
 	"github.com/domsnap/domsnap/orchestrator"
 	"github.com/domsnap/domsnap/orchestrator/journal"
+	"github.com/domsnap/domsnap/orchestrator/shield"
+	"github.com/domsnap/domsnap/xmlspec"
 )
 
 func TestVetoIsOnlyForARevertThatHasNotEnded(t *testing.T) {
@@ -109,4 +111,47 @@ func TestRevertOfADomainThatWasStartedMeanwhileChangesNothing(t *testing.T) {
 	r.wantState(orchestrator.Running)
 	r.wantContent("a now", "b now")
 	r.wantNoJournal()
+}
+
+// TestVetoOfAStartWithoutAnOverlay: only what would start without what its guest wrote last does not.
+func TestVetoOfAStartWithoutAnOverlay(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		written bool
+		sources []string
+		vetoed  bool
+	}{
+		{"nothing is in it", false, []string{"/img/vda"}, false},
+		{"it is left out", true, []string{"/img/vda"}, true},
+		{"it is there", true, nil, false},
+	} {
+		dir, id := t.TempDir(), xmlspec.DomainID{Name: "web1", UUID: "6f1d2c3b-0000-4000-8000-000000000001"}
+		file := filepath.Join(dir, "shield", "libvirt-"+id.UUID, "ds-sone-vda.qcow2")
+		sources := append(c.sources, file)[:1]
+		for _, s := range sources {
+			id.Sources = append(id.Sources, xmlspec.DiskFile{File: s})
+		}
+		err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o700), os.WriteFile(file, overlayOf(c.written), 0o600),
+			journal.Journal{Dir: dir + "/journal"}.Begin(journal.Intent{
+				Verb: journal.Create, UUID: id.UUID, Shield: []shield.Overlay{{File: file, Node: "ds-sone-vda"}},
+			}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = orchestrator.Veto(dir, id)
+		if vetoed := errors.Is(err, orchestrator.ErrUnfinished); vetoed != c.vetoed || !vetoed && err != nil {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+}
+
+// overlayOf is as much of a qcow2 image as says whether anything is in it: a header and the uppermost table behind it.
+func overlayOf(written bool) []byte {
+	text := make([]byte, 128+8)
+	copy(text, "QFI\xfb\x00\x00\x00\x03")
+	text[39], text[47] = 1, 128
+	if written {
+		text[128] = 0x80
+	}
+	return text
 }

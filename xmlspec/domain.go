@@ -38,11 +38,14 @@ type Disk struct {
 	Serial string
 	// ReadOnly, Shareable and Transient are the elements of these names.
 	ReadOnly, Shareable, Transient bool
-	// Encrypted: QEMU needs a secret of libvirt's to read it. CopyOnRead: what is read from below is copied.
-	Encrypted, CopyOnRead bool
-	// Discard: the guest's discards reach the storage. Tuned: QEMU's caches of the image's tables are set.
+	// Encrypted: QEMU needs a secret of libvirt's to read it. CopyOnRead: what is read from below is copied. Partial: it is not
+	// the whole of its source, or not in its source alone.
+	Encrypted, CopyOnRead, Partial bool
+	// Discard: the guest's discards reach the storage. Tuned: what QEMU does with the image's tables is set.
 	Discard, Tuned bool
-	Source         DiskSource
+	// IO is how QEMU waits for the host, empty for its own way.
+	IO     string
+	Source DiskSource
 	// Chain are the files below the source, nearest first, as far as the XML lists them.
 	Chain []string
 	// XML is the element as libvirt would print it.
@@ -148,13 +151,15 @@ func readDisk(raw *libvirtxml.DomainDisk) (Disk, error) {
 		ReadOnly: raw.ReadOnly != nil, Shareable: raw.Shareable != nil, Transient: raw.Transient != nil,
 		Source: readSource(raw.Source), Chain: readChain(raw.BackingStore),
 		Encrypted: raw.Encryption != nil || raw.Source != nil && raw.Source.Encryption != nil,
+		Partial:   raw.Source != nil && (raw.Source.Slices != nil || raw.Source.DataStore != nil),
 	}
 	if raw.Target != nil {
 		d.Target = raw.Target.Dev
 	}
 	if raw.Driver != nil {
 		d.Format, d.Cache, d.CopyOnRead = raw.Driver.Type, raw.Driver.Cache, raw.Driver.CopyOnRead == "on"
-		d.Discard, d.Tuned = raw.Driver.Discard == "unmap", raw.Driver.MetadataCache != nil
+		d.Discard, d.IO = raw.Driver.Discard == "unmap", raw.Driver.IO
+		d.Tuned = raw.Driver.MetadataCache != nil || raw.Driver.DiscardNoUnref != ""
 	}
 	return d, nil
 }

@@ -14,9 +14,16 @@ const maxDomainBytes = 8 << 20
 type DomainID struct {
 	Name string `xml:"name"`
 	UUID string `xml:"uuid"`
+	// Sources are those of its disks that are files.
+	Sources []DiskFile `xml:"devices>disk>source"`
 }
 
-// ReadDomainID reads a domain's XML as libvirt prints it, and nothing of it but its name and UUID. A document that is
+// DiskFile is the source of a disk.
+type DiskFile struct {
+	File string `xml:"file,attr"`
+}
+
+// ReadDomainID reads a domain's XML as libvirt prints it, and nothing of it but that. A document that is
 // no domain's, that has no UUID, or that is too large is an error.
 func ReadDomainID(in io.Reader) (DomainID, error) {
 	var d struct {

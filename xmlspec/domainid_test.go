@@ -4,19 +4,23 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/domsnap/domsnap/xmlspec"
 )
 
 func TestReadDomainID(t *testing.T) {
 	const uuid = "6f1d2c3b-0000-4000-8000-000000000001"
 	for name, doc := range map[string]string{
-		"as libvirt prints it": "<domain type='kvm' id='1'>\n  <name>web1</name>\n  <uuid>" + uuid + "</uuid>\n</domain>",
+		"as libvirt prints it": "<domain type='kvm' id='1'>\n  <name>web1</name>\n  <uuid>" + uuid + "</uuid>\n" +
+			"<devices><disk><source file='/img/a'/><backingStore><source file='/img/b'/></backingStore></disk></devices></domain>",
 		"with other UUIDs inside": "<domain xmlns:q='urn:q'><metadata><q:a><uuid>x</uuid><name>y</name></q:a></metadata>" +
-			"<name>web1</name><uuid>" + uuid + "</uuid><sysinfo><system><entry name='uuid'>z</entry></system></sysinfo></domain>",
+			"<name>web1</name><uuid>" + uuid + "</uuid><devices><disk><source file='/img/a'/></disk></devices><sysinfo><system><entry name='uuid'>z</entry></system></sysinfo></domain>",
 	} {
 		d, err := xmlspec.ReadDomainID(strings.NewReader(doc))
-		if err != nil || d != (xmlspec.DomainID{Name: "web1", UUID: uuid}) {
-			t.Errorf("%s: %+v, %v", name, d, err)
+		want := xmlspec.DomainID{Name: "web1", UUID: uuid, Sources: []xmlspec.DiskFile{{File: "/img/a"}}}
+		if diff := cmp.Diff(want, d); err != nil || diff != "" {
+			t.Errorf("%s: %s, %v", name, diff, err)
 		}
 	}
 }

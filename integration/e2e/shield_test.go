@@ -58,7 +58,7 @@ func (x *torturer) shieldedRound() {
 }
 
 // numbers are those that libvirt gives anew: of images, and of what it runs.
-var numbers = regexp.MustCompile(`(?s) index='[0-9]+'| id='[0-9]+'|<metadata>.*</metadata>\n *`)
+var numbers = regexp.MustCompile(`(?s) index='[0-9]+'| id='[0-9]+'|/channel/[0-9]+-|<metadata>.*?</metadata>\n *`)
 
 // definition is what libvirt says of the domain, of what runs and of what is defined, but for what we have written there.
 func (x *torturer) definition() string {
@@ -100,8 +100,7 @@ func (x *torturer) qemuMemory() int {
 func (x *torturer) libvirtWorks() {
 	x.t.Helper()
 	for _, script := range []string{
-		`virsh -q snapshot-create-as "$1" theirs --disk-only --no-metadata --diskspec vda,file=/var/lib/libvirt/images/"$1"-theirs.qcow2 ` +
-			`--diskspec vdb,snapshot=no --diskspec vdc,snapshot=no --diskspec vdd,snapshot=no --diskspec vde,snapshot=no`,
+		`virsh -q snapshot-create-as "$1" theirs --disk-only --no-metadata --diskspec vda,file=/var/lib/libvirt/images/"$1"-theirs.qcow2` + x.others(),
 		`virsh -q blockcommit "$1" vda --active --pivot --wait && rm /var/lib/libvirt/images/"$1"-theirs.qcow2`,
 		`virsh dumpxml --migratable "$1" >/dev/null`,
 		`virsh -q suspend "$1" && virsh -q resume "$1"`,
@@ -113,6 +112,15 @@ func (x *torturer) libvirtWorks() {
 	check(x.t, err)
 	check(x.t, x.Stop())
 	x.chain = nil
+}
+
+// others has libvirt's snapshot leave all disks but the first alone.
+func (x *torturer) others() string {
+	var options string
+	for _, target := range x.targets[1:] {
+		options += " --diskspec " + target + ",snapshot=no"
+	}
+	return options
 }
 
 // shieldedEnd has the guest end at each act of a create.

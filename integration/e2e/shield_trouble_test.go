@@ -25,6 +25,7 @@ func TestShieldMeetsTrouble(t *testing.T) {
 		meet func()
 	}{
 		{"runs out of room", func() { x.runsOut(room) }},
+		{"is stopped", func() { x.isStopped(room) }},
 		{"has no room", func() { x.heldInstead("are free", room.fill, room.free) }},
 		{"a block job runs", func() { x.heldInstead("a block job", x.beginJob, x.endJob) }},
 		{"guest reset", x.isReset},
@@ -70,6 +71,30 @@ func (x *torturer) runsOut(room filler) {
 	x.checkChain()
 	x.checkObjects()
 	x.checkNoShield()
+}
+
+// isStopped: a guest that QEMU has stopped goes on when its disks are where there is room.
+func (x *torturer) isStopped(room filler) {
+	x.t.Helper()
+	all := filepath.Join(x.p.StateDir, "all")
+	code := x.whileShielded(func() {
+		// What else the guest writes may need no more room for a while.
+		_, err := x.Control(x.t.Context(), "(sleep 5; dd if=/dev/urandom of=/mnt/vdb/more bs=64k count=100 conv=fsync; rm /mnt/vdb/more) >/dev/null 2>&1 &")
+		check(x.t, err)
+		room.fill()
+		tool(x.t, "sh", "-c", `cat /dev/zero >"$1" 2>/dev/null || true`, "sh", all)
+		x.await(x.paused, true, time.Minute)
+		tool(x.t, "rm", all)
+		room.free()
+	})
+	if x.paused() {
+		x.t.Errorf("exit %d, and the guest is stopped", code)
+	}
+	x.recoverAll()
+	x.checkChain()
+	x.checkObjects()
+	x.checkNoShield()
+	x.createsRunning().check()
 }
 
 // heldInstead: without a shield the guest is held, the snapshot says why, and who asked for a shield is told.

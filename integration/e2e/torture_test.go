@@ -55,7 +55,12 @@ type victim struct {
 
 func newTorturer(t *testing.T, disks []lab.Disk, options ...string) *torturer {
 	t.Helper()
-	m := newMachine(t, disks)
+	return newTorturerOf(t, lab.Options{Disks: disks}, options...)
+}
+
+func newTorturerOf(t *testing.T, opts lab.Options, options ...string) *torturer {
+	t.Helper()
+	m := newMachineOf(t, opts)
 	return &torturer{machine: m, options: options, every: everyPoint, failing: failing(t, m.p.StateDir)}
 }
 

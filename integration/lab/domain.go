@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"libvirt.org/go/libvirt"
+	"libvirt.org/go/libvirtxml"
 )
 
 const (
@@ -26,6 +27,8 @@ type Options struct {
 	NoAgentChannel bool // the guest's agent then finds no port
 	UEFI           bool // with variables in a file
 	TPM            bool // an emulated one
+	// Change changes what libvirt is to define; nil for nothing.
+	Change func(*libvirtxml.Domain)
 }
 
 // Domain is a guest with its storage.

@@ -39,6 +39,9 @@ func (d *Domain) describe(opts Options) (string, error) {
 		backend := &libvirtxml.DomainTPMBackend{Emulator: &libvirtxml.DomainTPMBackendEmulator{Version: "2.0"}}
 		doc.Devices.TPMs = []libvirtxml.DomainTPM{{Model: "tpm-crb", Backend: backend}}
 	}
+	if opts.Change != nil {
+		opts.Change(doc)
+	}
 	text, err := doc.Marshal()
 	if err != nil {
 		return "", fmt.Errorf("write domain XML: %w", err)

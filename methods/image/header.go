@@ -26,6 +26,8 @@ const (
 	// mostExtensions and mostExtension are more than QEMU writes.
 	mostExtensions = 64
 	mostExtension  = 64 << 10
+	// mostTable is the most entries that QEMU lets the uppermost table have, which are of 8 bytes.
+	mostTable = 32 << 20 / 8
 )
 
 // header is the part of a qcow2 header that says which other files there are.
@@ -34,7 +36,10 @@ type header struct {
 	Version      uint32
 	NameOffset   uint64
 	NameLength   uint32
-	_            [40]byte
+	_            [16]byte
+	TableLength  uint32
+	TableOffset  uint64
+	_            [12]byte
 	Snapshots    uint32
 	_            [8]byte
 	Incompatible uint64
@@ -69,19 +74,70 @@ func CheckOverlay(overlay io.ReaderAt, base, format string) error {
 	return err
 }
 
-// readBelow reads a qcow2 header by itself, without a tool that would open what it names.
-func readBelow(r io.ReaderAt) (below, error) {
-	var h header
+// Written says whether anything is in a qcow2 overlay, so that not all is read from below it: whether its uppermost table
+// has any other.
+func Written(overlay io.ReaderAt) (bool, error) {
+	h, table, err := readTable(overlay)
+	if err != nil {
+		return false, err
+	}
+	if _, err := overlay.ReadAt(table, int64(h.TableOffset)); err != nil {
+		return false, fmt.Errorf("read the table of the qcow2 image: %w", err)
+	}
+	return bytes.ContainsFunc(table, func(r rune) bool { return r != 0 }), nil
+}
+
+// ReadWriterAt is a file that can be read and written at any place.
+type ReadWriterAt interface {
+	io.ReaderAt
+	io.WriterAt
+}
+
+// Empty has everything be read from below a qcow2 overlay. What it had keeps its room. A QEMU that has it open must not
+// read or write it any more, but may close it.
+func Empty(overlay ReadWriterAt) error {
+	h, none, err := readTable(overlay)
+	if err != nil {
+		return err
+	}
+	if _, err := overlay.WriteAt(none, int64(h.TableOffset)); err != nil {
+		return fmt.Errorf("write the table of the qcow2 image: %w", err)
+	}
+	return nil
+}
+
+// readTable gives the room for the uppermost table.
+func readTable(r io.ReaderAt) (h header, table []byte, err error) {
+	if h, err = readHeader(r); err != nil {
+		return h, nil, err
+	}
+	if h.TableLength > mostTable || h.TableOffset > 1<<40 {
+		return h, nil, errors.New("read qcow2 header: its table cannot be")
+	}
+	return h, make([]byte, 8*int(h.TableLength)), nil
+}
+
+func readHeader(r io.ReaderAt) (h header, err error) {
 	raw := make([]byte, binary.Size(h))
 	if n, err := r.ReadAt(raw, 0); n < headerEnd {
-		return below{}, fmt.Errorf("read qcow2 header: %w", errors.Join(err, io.ErrUnexpectedEOF))
+		return h, fmt.Errorf("read qcow2 header: %w", errors.Join(err, io.ErrUnexpectedEOF))
 	}
 	if _, err := binary.Decode(raw, binary.BigEndian, &h); err != nil {
-		return below{}, fmt.Errorf("read qcow2 header: %w", err)
+		return h, fmt.Errorf("read qcow2 header: %w", err)
+	}
+	if h.Magic != magic || h.Version < 2 || h.Version > 3 {
+		return h, errors.New("read qcow2 header: it is not one")
+	}
+	return h, nil
+}
+
+// readBelow reads a qcow2 header by itself, without a tool that would open what it names.
+func readBelow(r io.ReaderAt) (below, error) {
+	h, err := readHeader(r)
+	if err != nil {
+		return below{}, err
 	}
 	switch {
-	case h.Magic != magic || h.Version < 2 || h.Version > 3:
-		return below{}, errors.New("read qcow2 header: it is not one")
 	case h.Version == 3 && h.Incompatible&dataFileBit != 0:
 		return below{}, methods.Blockedf("it keeps its data in another file")
 	case h.Snapshots > mostSnapshots:

@@ -20,9 +20,11 @@ type fakeDisk struct {
 	place      shield.Place
 	// job is at work; one that is completing ends by itself, at some time.
 	job, completing bool
-	// raised says that the definition names the overlay.
-	raised bool
-	stays  bool
+	// raised says that the definition names the overlay, synced that it did when it was last durable.
+	raised, synced bool
+	// known says that the overlay is noted as libvirt's.
+	known bool
+	stays bool
 }
 
 // seen is what a guest reads that has its disk in the place.
@@ -44,6 +46,8 @@ type machine struct {
 	// left is how many acts there are until the program dies; half says that the act it dies at was still done.
 	left int
 	half bool
+	// anchor is there, anchored says that QEMU has it open.
+	anchor, anchored bool
 	// slow is how often the commits are not yet at their end when they are looked at.
 	slow int
 	// acts are all that were asked for.
@@ -114,13 +118,15 @@ func (m *machine) Add(_ context.Context, o shield.Overlay) error {
 	})
 }
 
-func (m *machine) Remove(o shield.Overlay) error {
+func (m *machine) Remove(all []shield.Overlay) error {
 	return m.act("unlink", func() error {
-		d := m.of(o)
-		if m.active && (d.place != shield.OnBase || d.node) || d.raised {
-			panic("the file of an overlay in use was removed")
+		for _, o := range all {
+			d := m.of(o)
+			if m.active && d.place != shield.OnBase || d.raised || d.synced {
+				panic("the file of an overlay in use was removed")
+			}
+			d.file, d.overlay, d.known = false, nil, false
 		}
-		d.file, d.overlay = false, nil
 		return nil
 	})
 }
@@ -137,6 +143,8 @@ func (n nodes) Remove(_ context.Context, o shield.Overlay) error {
 		return nil
 	})
 }
+
+func (n nodes) Close(context.Context, shield.Overlay) error { return errors.New("no disk is detached") }
 
 func (n nodes) Commit(_ context.Context, o shield.Overlay) error {
 	return n.act("commit", func() error {
@@ -174,7 +182,11 @@ func (m *machine) Places(_ context.Context, all []shield.Overlay) ([]shield.Plac
 	var places []shield.Place
 	return places, m.act("places", func() error {
 		for _, o := range all {
-			places = append(places, m.of(o).place)
+			place := m.of(o).place
+			if place == shield.OnBase && !m.of(o).node {
+				place = shield.Anew
+			}
+			places = append(places, place)
 		}
 		return nil
 	})
@@ -240,19 +252,61 @@ func (m *machine) CommitKnown(_ context.Context, o shield.Overlay) error {
 	return m.act("commit by libvirt", func() error {
 		d := m.of(o)
 		d.base, d.place, d.raised = d.seen(d.place), shield.OnBase, false
+		// Libvirt does not sync it, and the guest goes on meanwhile: there the model is better than the world.
+		d.synced = false
 		return nil
 	})
 }
 
-func (m *machine) Define(_ context.Context, element string) error {
-	return m.act("define", func() error {
-		var target, on string
-		if _, err := fmt.Sscanf(element, "%s on %s", &target, &on); err != nil {
+func (m *machine) Define(_ context.Context, elements []string) error {
+	for _, element := range elements {
+		if err := m.act("define", func() error {
+			var target, on string
+			if _, err := fmt.Sscanf(element, "%s on %s", &target, &on); err != nil {
+				return err
+			}
+			m.disks[target].raised = on == "overlay"
+			return nil
+		}); err != nil {
 			return err
 		}
-		m.disks[target].raised = on == "overlay"
+	}
+	return m.act("sync", func() error { m.sync(); return nil })
+}
+
+// sync makes what is defined durable.
+func (m *machine) sync() {
+	for _, d := range m.disks {
+		d.synced = d.raised
+	}
+}
+
+// Forbid and Allow say whether the guest can be saved.
+func (m *machine) Forbid(context.Context, string) error {
+	return m.act("forbid", func() error {
+		if !m.anchor {
+			return errors.New("QEMU cannot open it")
+		}
+		m.anchored = true
 		return nil
 	})
+}
+
+func (m *machine) Allow(context.Context) error {
+	return m.act("allow", func() error { m.anchored = false; return nil })
+}
+
+// save is libvirt's: it saves the guest, and starts it again with its disks where it believes them to be.
+func (m *machine) save() {
+	if m.anchored || !m.active {
+		return
+	}
+	for _, d := range m.disks {
+		if d.place == shield.OnOverlay {
+			d.place = shield.OnBase
+		}
+		d.job, d.completing, d.node = false, false, false
+	}
 }
 
 func (m *machine) DefinedOn(_ context.Context, all []shield.Overlay) ([]shield.Overlay, error) {
@@ -276,7 +330,51 @@ func (f folder) Commit(_ context.Context, o shield.Overlay) error {
 		if f.active {
 			return errors.New("it is in use")
 		}
-		f.of(o).base = f.of(o).seen(shield.OnKnown)
+		f.of(o).base, f.of(o).overlay = f.of(o).seen(shield.OnKnown), nil
+		return nil
+	})
+}
+
+func (f folder) Empty(all []shield.Overlay) error {
+	return f.act("empty", func() error {
+		for _, o := range all {
+			if d := f.of(o); d.place != shield.OnBase || d.base != d.seen(shield.OnKnown) {
+				panic("a write was thrown away")
+			}
+			f.of(o).overlay = nil
+		}
+		return nil
+	})
+}
+
+func (f folder) Written(o shield.Overlay) (bool, error) {
+	var written bool
+	return written, f.act("look whether it is written", func() error {
+		written = f.of(o).file && f.of(o).overlay != nil && !f.of(o).known
+		return nil
+	})
+}
+
+func (f folder) Known(o shield.Overlay) error {
+	return f.act("note that it is known", func() error { f.of(o).known = true; return nil })
+}
+
+func (f folder) MakeAnchor(context.Context) (string, error) {
+	return "anchor", f.act("make the anchor", func() error {
+		if f.anchor {
+			return errors.New("there is such a file")
+		}
+		f.anchor = true
+		return nil
+	})
+}
+
+func (f folder) RemoveAnchor() error {
+	return f.act("unlink the anchor", func() error {
+		if f.anchored {
+			panic("the anchor was removed in use")
+		}
+		f.anchor = false
 		return nil
 	})
 }
@@ -300,7 +398,7 @@ func (m *machine) handOver(context.Context) error {
 			if d.place != shield.OnBase || d.node {
 				return errors.New("libvirt cannot open the overlay")
 			}
-			d.place, d.raised = shield.OnKnown, true
+			d.place, d.raised, d.synced = shield.OnKnown, true, true
 		}
 		return nil
 	})
@@ -325,14 +423,15 @@ func (m *machine) revive() { m.left, m.half = 1<<30, false }
 
 // powerLoss ends QEMU. What the guest was told is durable is.
 func (m *machine) powerLoss() {
-	m.active, m.paused = false, false
+	m.active, m.paused, m.anchored = false, false, false
 	for _, d := range m.disks {
 		d.job, d.completing, d.node, d.place = false, false, false, shield.OnBase
 	}
 }
 
-// start starts the domain as its definition says.
+// start starts the domain as its definition says, which lasts longer than a kernel keeps what nobody has synced.
 func (m *machine) start() {
+	m.sync()
 	m.active = true
 	for _, d := range m.disks {
 		if d.raised {

@@ -22,16 +22,33 @@ import (
 
 const qemuImg = "qemu-img"
 
-// Files make and remove the files of overlays.
+// Files are the files of overlays.
 type Files interface {
+	Contents
 	// Make makes the file of an overlay, which is empty, durably. A file of this name must not be there.
 	Make(ctx context.Context, o Overlay) error
-	// Commit brings an overlay's content into its disk, the domain being off. It fails where somebody has either open.
+	// Remove removes the files of overlays, durably. One that is not there is no error.
+	Remove(all []Overlay) error
+	// MakeAnchor makes an image of a format that QEMU does not migrate, and gives its path.
+	MakeAnchor(ctx context.Context) (string, error)
+	// RemoveAnchor removes it. Where there is none that is no error.
+	RemoveAnchor() error
+}
+
+// Contents are what is in overlays.
+type Contents interface {
+	// Written says whether something is in the overlay that only it has. One that is not there has nothing, nor has one of
+	// which libvirt knows.
+	Written(o Overlay) (bool, error)
+	// Known notes, durably, that libvirt knows the overlay and writes the definition by itself.
+	Known(o Overlay) error
+	// Empty empties overlays that no disk is on, durably and at once.
+	Empty(all []Overlay) error
+	// Commit brings an overlay's content into its disk and empties it, nobody having it open: it fails where somebody has
+	// either open. One that is not there has nothing.
 	Commit(ctx context.Context, o Overlay) error
 	// Unused fails with methods.ErrBlocked while somebody has the overlay open.
 	Unused(ctx context.Context, o Overlay) error
-	// Remove removes the file of an overlay that nothing uses any more, durably. One that is not there is no error.
-	Remove(o Overlay) error
 }
 
 // Folder has the overlays of one domain, in a directory of their own that QEMU's user gets through to.
@@ -54,20 +71,54 @@ func (f Folder) Make(ctx context.Context, o Overlay) error {
 	if err := os.MkdirAll(f.Dir, 0o711); err != nil {
 		return fmt.Errorf("make the directory of overlays: %w", err)
 	}
-	file, err := os.OpenFile(o.File, os.O_CREATE|os.O_EXCL|os.O_RDWR|syscall.O_NOFOLLOW, 0o600)
-	if err != nil {
-		return fmt.Errorf("make overlay: %w", err)
-	}
-	defer file.Close()
-	if _, err := f.Run.Run(ctx, qemuImg, "create", "-q", "-u", "-f", "qcow2", "-F", o.Disk.Format, "-b", base,
-		image.Itself(file), strconv.FormatInt(o.Size, 10)); err != nil {
-		return fmt.Errorf("make overlay %s: %w", o.File, err)
-	}
-	if err := errors.Join(image.CheckOverlay(file, base, o.Disk.Format), f.label(file)); err != nil {
+	if err := f.make(o.File, func(file *os.File) error {
+		if _, err := f.Run.Run(ctx, qemuImg, "create", "-q", "-u", "-f", "qcow2", "-F", o.Disk.Format, "-b", base,
+			image.Itself(file), strconv.FormatInt(o.Size, 10)); err != nil {
+			return err
+		}
+		return image.CheckOverlay(file, base, o.Disk.Format)
+	}); err != nil {
 		return fmt.Errorf("make overlay %s: %w", o.File, err)
 	}
 	above := filepath.Dir(f.Dir)
-	return errors.Join(file.Sync(), durable.Disk{Dir: f.Dir}.Sync(), durable.Disk{Dir: above}.Sync(), durable.Disk{Dir: filepath.Dir(above)}.Sync())
+	return errors.Join(durable.Disk{Dir: f.Dir}.Sync(), durable.Disk{Dir: above}.Sync(), durable.Disk{Dir: filepath.Dir(above)}.Sync())
+}
+
+// make makes a file that is the domain's QEMU's.
+func (f Folder) make(path string, fill func(*os.File) error) error {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR|syscall.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if err := fill(file); err != nil {
+		return err
+	}
+	return errors.Join(f.label(file), file.Sync())
+}
+
+// MakeAnchor implements Files.
+func (f Folder) MakeAnchor(ctx context.Context) (string, error) {
+	return f.anchor(), f.make(f.anchor(), func(file *os.File) error {
+		_, err := f.Run.Run(ctx, qemuImg, "create", "-q", "-f", AnchorFormat, image.Itself(file), "1M")
+		return err
+	})
+}
+
+// AnchorFormat is the format of the anchor: one that every QEMU can read, and none can migrate with.
+const AnchorFormat = "vpc"
+
+func (f Folder) anchor() string { return filepath.Join(f.Dir, "anchor."+AnchorFormat) }
+
+// RemoveAnchor implements Files.
+func (f Folder) RemoveAnchor() error { return remove(f.anchor()) }
+
+func remove(path string) error {
+	err := os.Remove(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // baseName is what the header says is below: a path, or else words that QEMU's tools understand.
@@ -119,36 +170,111 @@ func chown(file *os.File, label string) error {
 	return file.Chown(uid, gid)
 }
 
-// Remove implements Files.
-func (f Folder) Remove(o Overlay) error {
-	if err := f.check(o); err != nil {
+// Remove implements Files. A disk that stays has its overlay beside it.
+func (f Folder) Remove(all []Overlay) error {
+	var errs []error
+	dirs := map[string]bool{}
+	for _, o := range all {
+		if err := f.check(o); err != nil && !o.Stays {
+			return err
+		}
+		errs = append(errs, remove(o.File))
+		dirs[filepath.Dir(o.File)] = true
+	}
+	for dir := range dirs {
+		errs = append(errs, syncDir(dir))
+	}
+	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	err := os.Remove(o.File)
+	for _, o := range all {
+		errs = append(errs, remove(f.known(o)))
+	}
+	return errors.Join(errs...)
+}
+
+// syncDir does so with a directory that need not be there.
+func syncDir(dir string) error {
+	err := durable.Disk{Dir: dir}.Sync()
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	return errors.Join(err, durable.Disk{Dir: f.Dir}.Sync())
+	return err
 }
 
-// Unused implements Files, by QEMU's locks.
+// known is a file that is there where libvirt knows the overlay.
+func (f Folder) known(o Overlay) string { return filepath.Join(f.Dir, o.Node+".known") }
+
+// Known implements Contents.
+func (f Folder) Known(o Overlay) error {
+	return durable.Replace(durable.Disk{Dir: f.Dir}, filepath.Base(f.known(o)), nil)
+}
+
+// Written implements Contents.
+func (f Folder) Written(o Overlay) (bool, error) {
+	if _, err := os.Lstat(f.known(o)); !errors.Is(err, fs.ErrNotExist) {
+		return false, err
+	}
+	var written bool
+	err := begun(o.File, os.O_RDONLY, func(file *os.File) (err error) {
+		written, err = image.Written(file)
+		return err
+	})
+	return written, err
+}
+
+// Empty implements Contents. Nothing but what is written here is waited for: what the guest has written into the overlay
+// may be much, and need not get to the storage any more.
+func (f Folder) Empty(all []Overlay) error {
+	for _, o := range all {
+		err := begun(o.File, os.O_RDWR|syscall.O_DSYNC, func(file *os.File) error { return image.Empty(file) })
+		if err != nil {
+			return fmt.Errorf("empty overlay %s: %w", o.File, err)
+		}
+	}
+	return nil
+}
+
+// begun opens an overlay, unless it is not there, or who made it was killed meanwhile.
+func begun(path string, flags int, do func(*os.File) error) error {
+	file, err := os.OpenFile(path, flags|syscall.O_NOFOLLOW, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if begun, err := image.IsQcow2(file); err != nil || !begun {
+		return err
+	}
+	return do(file)
+}
+
+// Unused implements Contents, by QEMU's locks.
 func (f Folder) Unused(ctx context.Context, o Overlay) error {
+	if _, err := os.Lstat(o.File); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
 	if _, err := f.Run.Run(ctx, qemuImg, "info", "--output=json", "-f", "qcow2", o.File); err != nil {
 		return methods.Blockedf("%s may be in use: %v", o.File, err)
 	}
 	return nil
 }
 
-// Commit implements Files. QEMU's locks keep others out. A disk that stays has its overlay beside it.
+// Commit implements Contents. QEMU's locks keep others out.
 func (f Folder) Commit(ctx context.Context, o Overlay) error {
 	if err := f.check(o); err != nil && !o.Stays {
 		return err
+	}
+	if _, err := os.Lstat(o.File); errors.Is(err, fs.ErrNotExist) {
+		return nil
 	}
 	name, err := image.Overlay(ctx, o.File, image.Image{Source: o.Disk.Source, Format: o.Disk.Format})
 	if err != nil {
 		return err
 	}
-	if _, err := f.Run.Run(ctx, qemuImg, "commit", "-q", "-d", name); err != nil {
+	if _, err := f.Run.Run(ctx, qemuImg, "commit", "-q", name); err != nil {
 		return fmt.Errorf("commit overlay %s: %w", o.File, err)
 	}
 	return nil

@@ -46,20 +46,10 @@ func (s *Shield) Lower(ctx context.Context, o LowerOptions) error {
 	if err != nil {
 		return err
 	}
-	for _, overlay := range on(OnKnown, places, s.Overlays) {
-		if contains(staying, overlay) {
-			continue
-		}
-		if err := s.Domain.CommitKnown(ctx, overlay); err != nil {
-			return fmt.Errorf("commit overlay of disk %s: %w", overlay.Disk.Target, err)
-		}
-	}
 	live := ending{LowerOptions: o}
-	for _, overlay := range on(OnOverlay, places, s.Overlays) {
-		if contains(staying, overlay) {
-			live.staying = append(live.staying, overlay)
-		} else {
-			live.raised = append(live.raised, overlay)
+	for i, overlay := range s.Overlays {
+		if err := s.lowerPlace(ctx, places[i], overlay, &live); err != nil {
+			return fmt.Errorf("lower disk %s: %w", overlay.Disk.Target, err)
 		}
 	}
 	if len(live.raised)+len(live.staying) > 0 {
@@ -71,6 +61,58 @@ func (s *Shield) Lower(ctx context.Context, o LowerOptions) error {
 		return err
 	}
 	return s.forget(ctx, going, true)
+}
+
+// lowerPlace does what a disk needs in its place, or notes it for the end.
+func (s *Shield) lowerPlace(ctx context.Context, where Place, o Overlay, live *ending) error {
+	stays := live.HandOver != nil && o.Stays
+	switch where {
+	case OnOverlay:
+		if stays {
+			live.staying = append(live.staying, o)
+		} else {
+			live.raised = append(live.raised, o)
+		}
+		return nil
+	case OnKnown:
+		if stays {
+			return nil
+		}
+		if err := s.Files.Known(o); err != nil {
+			return err
+		}
+		return s.Domain.CommitKnown(ctx, o)
+	case Detached:
+		if err := s.Domain.Close(ctx, o); err != nil {
+			return err
+		}
+		return s.commitLeft(ctx, o)
+	case Anew:
+		return s.checkAnew(o)
+	default:
+		return nil
+	}
+}
+
+// commitLeft brings what an overlay has that nobody has open into its disk. It is empty then.
+func (s *Shield) commitLeft(ctx context.Context, o Overlay) error {
+	written, err := s.Files.Written(o)
+	if err != nil || !written {
+		return err
+	}
+	return s.Files.Commit(ctx, o)
+}
+
+// checkAnew: somebody has defined the domain anew meanwhile, and it was started so. Nobody can have both what it has
+// written since and what the overlay has.
+func (s *Shield) checkAnew(o Overlay) error {
+	if written, err := s.Files.Written(o); err != nil || !written {
+		return err
+	}
+	return &methods.Blocked{
+		What: "somebody has defined the domain anew and started it without " + o.File + ", which has what its guest wrote before",
+		Hint: "remove the file, and that is lost; or power the domain off, and what it has written since is overwritten; then recover",
+	}
 }
 
 // settle defines the disks that stay without what was below their overlays.
@@ -104,35 +146,6 @@ func on(where Place, places []Place, overlays []Overlay) []Overlay {
 	return all
 }
 
-// lowerOff commits what the definition names. An overlay that it does not name is one that was not raised, or has been
-// committed.
-func (s *Shield) lowerOff(ctx context.Context, going []Overlay) error {
-	defined, err := s.Domain.DefinedOn(ctx, going)
-	if err != nil {
-		return err
-	}
-	for _, o := range defined {
-		if err := s.lowerOne(ctx, o); err != nil {
-			return fmt.Errorf("lower disk %s: %w", o.Disk.Target, err)
-		}
-	}
-	return s.forget(ctx, going, false)
-}
-
-// lowerOne: the domain may be started at any time, and then from the overlay as long as the definition names it.
-func (s *Shield) lowerOne(ctx context.Context, o Overlay) error {
-	if err := s.Files.Commit(ctx, o); err != nil {
-		return err
-	}
-	if err := s.Domain.Define(ctx, o.Defined); err != nil {
-		return err
-	}
-	if err := s.Files.Unused(ctx, o); err != nil {
-		return errors.Join(err, s.Domain.Define(ctx, o.Raised))
-	}
-	return nil
-}
-
 // ending is the last part of Lower: the disks that come off their overlays while the guest runs, and those that libvirt
 // takes over.
 type ending struct {
@@ -163,7 +176,8 @@ func (s *Shield) lowerLive(ctx context.Context, e ending) error {
 // ErrNotReady: the commits did not get to their end while the guest stood still.
 var ErrNotReady = errors.New("the commits of the overlays are not at their end")
 
-// end is done while the guest stands still. The disks hold everything when it returns, and the definition names them.
+// end is done while the guest stands still. The disks hold everything when it returns, and their overlays nothing: whether
+// the next start is from a disk or from what was its overlay is the same.
 func (s *Shield) end(ctx context.Context, e ending) error {
 	bounded, cancel := context.WithTimeoutCause(ctx, pauseFor, ErrNotReady)
 	defer cancel()
@@ -175,10 +189,20 @@ func (s *Shield) end(ctx context.Context, e ending) error {
 			return fmt.Errorf("take the disks off their overlays: %w", err)
 		}
 	}
-	if err := s.defineBases(ctx, e.raised); err != nil || len(e.staying) == 0 {
+	if err := s.empty(ctx, e.raised); err != nil || len(e.staying) == 0 {
 		return err
 	}
 	return s.handOver(ctx, e)
+}
+
+// empty does nothing that comes late: by then a disk may be on its overlay again.
+func (s *Shield) empty(ctx context.Context, all []Overlay) error {
+	s.outdating.Lock()
+	defer s.outdating.Unlock()
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return s.Files.Empty(all)
 }
 
 // handOver makes overlays known to libvirt, which puts no disk onto one that it is on already.
@@ -192,45 +216,4 @@ func (s *Shield) handOver(ctx context.Context, e ending) error {
 		return fmt.Errorf("have libvirt know the overlays: %w", err)
 	}
 	return nil
-}
-
-// Align makes the definition true for a guest that stands still in the middle of Lower, and is about to go on: a disk
-// that is on its base again must not start from its overlay, and one that is to stay goes back onto it. What is at work
-// is ended, to be done again.
-func (s *Shield) Align(ctx context.Context) error {
-	if err := s.Domain.Cancel(ctx, s.Overlays); err != nil {
-		return err
-	}
-	places, err := s.Domain.Places(ctx, s.Overlays)
-	if err != nil {
-		return err
-	}
-	defined, err := s.Domain.DefinedOn(ctx, on(OnBase, places, s.Overlays))
-	if err != nil {
-		return err
-	}
-	var back []Overlay
-	for _, o := range defined {
-		if o.Stays {
-			back = append(back, o)
-			continue
-		}
-		if err := s.Domain.Define(ctx, o.Defined); err != nil {
-			return fmt.Errorf("define disk %s: %w", o.Disk.Target, err)
-		}
-	}
-	return s.raiseAgain(ctx, back)
-}
-
-// raiseAgain: the guest has written nothing since the disks came off these overlays.
-func (s *Shield) raiseAgain(ctx context.Context, back []Overlay) error {
-	for _, o := range back {
-		if err := errors.Join(s.Domain.Remove(ctx, o), s.Domain.Add(ctx, o)); err != nil {
-			return fmt.Errorf("open the overlay of disk %s again: %w", o.Disk.Target, err)
-		}
-	}
-	if len(back) == 0 {
-		return nil
-	}
-	return s.Domain.Switch(ctx, back)
 }

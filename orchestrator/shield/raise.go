@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 )
 
 // Shield is the overlays of one domain.
@@ -11,6 +12,8 @@ type Shield struct {
 	Domain   Domain
 	Files    Files
 	Overlays []Overlay
+	// outdating is held while overlays are emptied, and by who finds out which may be.
+	outdating sync.Mutex
 }
 
 // Ready makes everything that Raise needs, while the guest runs. After an error Lower takes away what there is.
@@ -23,18 +26,29 @@ func (s *Shield) Ready(ctx context.Context) error {
 			return fmt.Errorf("shield disk %s: %w", o.Disk.Target, err)
 		}
 	}
-	for _, o := range s.Overlays {
+	raised := make([]string, len(s.Overlays))
+	for i, o := range s.Overlays {
 		if err := s.Domain.Add(ctx, o); err != nil {
 			return fmt.Errorf("shield disk %s: %w", o.Disk.Target, err)
 		}
+		raised[i] = o.Raised
+	}
+	if err := s.forbid(ctx); err != nil {
+		return fmt.Errorf("keep the guest where it is: %w", err)
 	}
 	// From here on a start of the domain begins on the overlays, which are empty yet.
-	for _, o := range s.Overlays {
-		if err := s.Domain.Define(ctx, o.Raised); err != nil {
-			return fmt.Errorf("shield disk %s: %w", o.Disk.Target, err)
-		}
+	if err := s.Domain.Define(ctx, raised); err != nil {
+		return fmt.Errorf("define the overlays: %w", err)
 	}
 	return nil
+}
+
+func (s *Shield) forbid(ctx context.Context) error {
+	anchor, err := s.Files.MakeAnchor(ctx)
+	if err != nil {
+		return err
+	}
+	return s.Domain.Forbid(ctx, anchor)
 }
 
 // Raise is the instant: from here on the guest writes to the overlays.
@@ -47,18 +61,16 @@ func (s *Shield) Raise(ctx context.Context) error {
 
 // forget takes away overlays that no disk is on and that the definition does not name.
 func (s *Shield) forget(ctx context.Context, overlays []Overlay, active bool) error {
-	var errs []error
-	for _, o := range overlays {
-		var err error
-		if active {
-			err = s.Domain.Remove(ctx, o)
+	if active {
+		var errs []error
+		for _, o := range overlays {
+			errs = append(errs, s.Domain.Remove(ctx, o))
 		}
-		if err == nil && !o.Stays {
-			err = s.Files.Remove(o)
+		if err := errors.Join(append(errs, s.Domain.Allow(ctx))...); err != nil {
+			return err
 		}
-		errs = append(errs, err)
 	}
-	return errors.Join(errs...)
+	return errors.Join(s.Files.Remove(overlays), s.Files.RemoveAnchor())
 }
 
 // defineBases points the definition at the disks themselves, where it names their overlays.
@@ -75,10 +87,13 @@ func (s *Shield) define(ctx context.Context, overlays []Overlay, element func(Ov
 	if err != nil {
 		return err
 	}
-	for _, o := range defined {
-		if err := s.Domain.Define(ctx, element(o)); err != nil {
-			return fmt.Errorf("define disk %s: %w", o.Disk.Target, err)
-		}
+	elements := make([]string, len(defined))
+	for i, o := range defined {
+		elements[i] = element(o)
+	}
+	// Also where there is nothing to replace: who replaced it may have died before it was durable.
+	if err := s.Domain.Define(ctx, elements); err != nil {
+		return fmt.Errorf("define the disks: %w", err)
 	}
 	return nil
 }

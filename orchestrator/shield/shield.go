@@ -3,8 +3,11 @@
 //
 // libvirt does not know of the overlays, so whatever dies at any moment, a start of the domain has to find everything that
 // the guest was told is written. Therefore the persistent definition names the overlays from before the disks are put
-// onto them until they have been taken off again, and the guest stands still between that and the change of the
-// definition. An overlay that the definition names is never stale.
+// onto them until they have been taken off again, and the guest stands still between that and the emptying of the
+// overlays, through which the disks are read from then on. An overlay is never stale, whether the definition names it or
+// somebody else has written that meanwhile.
+//
+// Nor may libvirt save or move the guest meanwhile, with its word that the disks are where they are not.
 package shield
 
 import (
@@ -42,6 +45,8 @@ type Options struct {
 	NoFlush      bool   `json:"no_flush"`
 	DetectZeroes string `json:"detect_zeroes"`
 	Discard      bool   `json:"discard"`
+	// AIO is how the file is waited for, in QEMU's words; empty for its own way.
+	AIO string `json:"aio,omitempty"`
 }
 
 // Node is the topmost block node of a disk in QEMU.
@@ -64,6 +69,10 @@ const (
 	OnOverlay
 	// OnKnown: it writes to the overlay, which libvirt has started the domain with.
 	OnKnown
+	// Anew: it writes to the disk itself, in a QEMU that has not had the overlay.
+	Anew
+	// Detached: the guest has no such disk any more; QEMU may have overlay and disk open.
+	Detached
 )
 
 // Nodes are the block nodes of a domain that is active.
@@ -80,6 +89,8 @@ type Nodes interface {
 	// Detach puts a disk back onto its base, as it is, and closes the overlay. The guest must stand still: where it does not
 	// that is methods.ErrBlocked, and the disk stays where it is.
 	Detach(ctx context.Context, o Overlay) error
+	// Close has QEMU close an overlay and the disk below it, of which the guest has neither.
+	Close(ctx context.Context, o Overlay) error
 	// Places says what each disk is on now.
 	Places(ctx context.Context, all []Overlay) ([]Place, error)
 }
@@ -108,10 +119,18 @@ type Commits interface {
 
 // Definition is what the next start begins with.
 type Definition interface {
-	// Define replaces a disk, durably.
-	Define(ctx context.Context, element string) error
+	// Define replaces disks. What was defined before, by anybody, is durable too when it returns.
+	Define(ctx context.Context, elements []string) error
 	// DefinedOn are those of the overlays that it names as the sources of their disks.
 	DefinedOn(ctx context.Context, all []Overlay) ([]Overlay, error)
+}
+
+// Migration is how a guest is saved, or moved to another host: by what libvirt knows of its disks.
+type Migration interface {
+	// Forbid has QEMU refuse it, by means of the file of Files.MakeAnchor. It fails with methods.ErrBlocked where QEMU cannot.
+	Forbid(ctx context.Context, anchor string) error
+	// Allow allows it again. Where it is not forbidden that is no error.
+	Allow(ctx context.Context) error
 }
 
 // Domain is the domain whose disks are shielded.
@@ -119,4 +138,5 @@ type Domain interface {
 	Nodes
 	Commits
 	Definition
+	Migration
 }

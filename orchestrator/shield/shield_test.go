@@ -16,6 +16,8 @@ type scene struct {
 	t *testing.T
 	*machine
 	shield *shield.Shield
+	// anew: somebody has defined the domain anew, so that a start would be from the disks themselves.
+	anew bool
 	// instant is what the disks had when they were put onto the overlays.
 	instant uint64
 }
@@ -69,15 +71,24 @@ func (s *scene) want(where string) {
 		place := d.place
 		// One that stands still reads nothing.
 		if !s.active || s.paused {
-			place = shield.OnBase
-			if d.raised {
-				place = shield.OnKnown
-			}
+			place = starts(d.raised)
+		}
+		// The power may go at any time.
+		if got := d.seen(starts(d.synced)); got != s.all && !s.anew {
+			s.t.Errorf("%s: %s has %x after a loss of power, and not %x: a write is lost", where, target, got, s.all)
 		}
 		if got := d.seen(place); got != s.all {
 			s.t.Errorf("%s: %s has %x and not %x: a write is lost", where, target, got, s.all)
 		}
 	}
+}
+
+// starts is where a disk is after the start of a domain whose definition names the overlay, or not.
+func starts(raised bool) shield.Place {
+	if raised {
+		return shield.OnKnown
+	}
+	return shield.OnBase
 }
 
 // gone: nothing is left of the shield.
@@ -93,6 +104,9 @@ func (s *scene) gone(where string, stays bool) {
 		if d.place != shield.OnBase || d.raised || d.node || d.file && !d.stays {
 			s.t.Errorf("%s: %s is left: %+v", where, target, *d)
 		}
+	}
+	if s.anchor || s.anchored {
+		s.t.Errorf("%s: the anchor is left", where)
 	}
 }
 
@@ -139,6 +153,21 @@ var fates = map[string]func(*scene){
 	"loses power and starts":   func(s *scene) { s.powerLoss(); s.want("after the start"); s.start(); s.write() },
 	"goes on and loses power":  func(s *scene) { s.guardian(); s.powerLoss() },
 	"is shut down and started": func(s *scene) { s.guardian(); s.powerLoss(); s.start(); s.write() },
+	"is saved":                 func(s *scene) { s.save(); s.guardian() },
+	"is forgotten by libvirt": func(s *scene) {
+		for _, d := range s.disks {
+			d.raised = d.synced
+		}
+		s.powerLoss()
+	},
+	"is defined anew and loses power": func(s *scene) {
+		s.guardian()
+		for _, d := range s.disks {
+			d.raised, d.synced = false, false
+		}
+		s.anew = true
+		s.powerLoss()
+	},
 }
 
 // guardian lets the guest go that was paused.
@@ -218,6 +247,8 @@ func dead(t *testing.T, name, fate string, at int, half bool) *scene {
 	s.want(name + ", at its death")
 	s.revive()
 	fates[fate](s)
-	s.want(name + ", after its fate")
+	if !s.anew {
+		s.want(name + ", after its fate")
+	}
 	return s
 }

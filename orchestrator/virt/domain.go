@@ -73,7 +73,7 @@ func (d *Domain) Describe(ctx context.Context) (*orchestrator.Description, error
 }
 
 func (d *Domain) describe() (*orchestrator.Description, error) {
-	state, ending, err := d.state()
+	now, err := d.condition()
 	if err != nil {
 		return nil, err
 	}
@@ -85,9 +85,9 @@ func (d *Domain) describe() (*orchestrator.Description, error) {
 	if err != nil {
 		return nil, err
 	}
-	desc := &orchestrator.Description{Domain: *parsed, State: state, Persistent: persistent, Ending: ending}
+	desc := &orchestrator.Description{Domain: *parsed, State: now.state, Stopped: now.stopped, Persistent: persistent, Ending: now.ending}
 	// The memory of a domain that has one now is not saved.
-	if state == orchestrator.Shutoff {
+	if now.state == orchestrator.Shutoff {
 		if desc.Saved, err = d.dom.HasManagedSaveImage(0); err != nil {
 			return nil, fmt.Errorf("ask whether the domain's memory is saved: %w", err)
 		}
@@ -113,47 +113,6 @@ func (d *Domain) parsed(flags libvirt.DomainXMLFlags) (*xmlspec.Domain, error) {
 	return parsed, err
 }
 
-func (d *Domain) state() (orchestrator.State, orchestrator.Ending, error) {
-	state, reason, err := d.dom.GetState()
-	if err != nil {
-		return "", "", fmt.Errorf("ask for the domain's state: %w", err)
-	}
-	switch state {
-	case libvirt.DOMAIN_SHUTOFF:
-		return orchestrator.Shutoff, endingOf(libvirt.DomainShutoffReason(reason)), nil
-	case libvirt.DOMAIN_CRASHED:
-		return d.crashed()
-	case libvirt.DOMAIN_RUNNING, libvirt.DOMAIN_BLOCKED:
-		return orchestrator.Running, "", nil
-	default:
-		return orchestrator.Paused, "", nil
-	}
-}
-
-// endingOf: a start that failed says nothing of how the domain was before it.
-func endingOf(reason libvirt.DomainShutoffReason) orchestrator.Ending {
-	switch reason {
-	case libvirt.DOMAIN_SHUTOFF_SHUTDOWN, libvirt.DOMAIN_SHUTOFF_DESTROYED, libvirt.DOMAIN_SHUTOFF_CRASHED:
-		return orchestrator.EndDown
-	case libvirt.DOMAIN_SHUTOFF_SAVED, libvirt.DOMAIN_SHUTOFF_MIGRATED:
-		return orchestrator.EndAway
-	default:
-		return orchestrator.EndUnknown
-	}
-}
-
-// crashed: QEMU may have been kept, with the disks open.
-func (d *Domain) crashed() (orchestrator.State, orchestrator.Ending, error) {
-	active, err := d.dom.IsActive()
-	if err != nil {
-		return "", "", fmt.Errorf("ask whether the domain is active: %w", err)
-	}
-	if active {
-		return orchestrator.Paused, "", nil
-	}
-	return orchestrator.Shutoff, orchestrator.EndDown, nil
-}
-
 // Metadata implements orchestrator.Domain.
 func (d *Domain) Metadata(ctx context.Context) (string, error) {
 	text, err := ask(ctx, d, func(d *Domain) (string, error) {
@@ -176,8 +135,21 @@ func (d *Domain) SetMetadata(ctx context.Context, text string) error {
 			return err
 		}
 		err = d.dom.SetMetadata(libvirt.DOMAIN_METADATA_ELEMENT, text, xmlspec.LineagePrefix, xmlspec.LineageNamespace, flags)
-		return allowed(err)
+		if err := allowed(err); err != nil {
+			return err
+		}
+		// With what was written of the disks before.
+		return d.settle()
 	})
+}
+
+// settle makes durable what the domain's definition is.
+func (d *Domain) settle() error {
+	name, err := d.dom.GetName()
+	if err != nil {
+		return fmt.Errorf("ask for the domain's name: %w", err)
+	}
+	return d.host.places.settle(name)
 }
 
 // allowed tells who may not write from what does not work.
@@ -263,7 +235,7 @@ func (d *Domain) Resume(ctx context.Context) error {
 		if err == nil {
 			return nil
 		}
-		if state, _, stateErr := d.state(); stateErr == nil && state == orchestrator.Running {
+		if state, stateErr := d.state(); stateErr == nil && state == orchestrator.Running {
 			return nil
 		}
 		return d.orGone(err)
@@ -275,7 +247,7 @@ func (d *Domain) orGone(err error) error {
 	if err == nil {
 		return nil
 	}
-	state, _, stateErr := d.state()
+	state, stateErr := d.state()
 	if isCode(stateErr, libvirt.ERR_NO_DOMAIN) || stateErr == nil && state == orchestrator.Shutoff {
 		return fmt.Errorf("%w: %w", quiesce.ErrGone, err)
 	}

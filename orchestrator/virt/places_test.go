@@ -1,6 +1,8 @@
 package virt
 
 import (
+	"errors"
+	"os"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -34,5 +36,20 @@ func TestPlaces(t *testing.T) {
 		if d.NVRAM != c.nvram || tpm != c.tpm || !cmp.Equal(d.Unkept, c.unkept) {
 			t.Errorf("%s: NVRAM %q, TPM %q, unkept %q", c.uri, d.NVRAM, tpm, d.Unkept)
 		}
+	}
+}
+
+// TestDefinitionsAreWhereLibvirtHasThem: one that is not there is somebody else's to look after.
+func TestDefinitionsAreWhereLibvirtHasThem(t *testing.T) {
+	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
+	p := placesOf("qemu:///session")
+	if placesOf("qemu:///system").definitions != "/etc/libvirt/qemu" || placesOf("qemu+ssh://other/system").definitions != "" {
+		t.Error("the definitions are elsewhere")
+	}
+	if err := p.settle("web1"); err != nil {
+		t.Error(err)
+	}
+	if err := errors.Join(os.MkdirAll(p.definitions, 0o700), os.WriteFile(p.definitions+"/web1.xml", nil, 0o600), p.settle("web1")); err != nil {
+		t.Error(err)
 	}
 }

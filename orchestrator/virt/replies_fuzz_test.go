@@ -80,7 +80,7 @@ func checkShieldReads(t *testing.T, said *transcript, d *xmlspec.Domain) {
 	if n, err := found.node("vda"); err == nil && !slices.Contains(plainDrivers, n.Driver) {
 		t.Errorf("%+v", n)
 	}
-	_ = found.place(shield.Overlay{Node: "ds-sone-vda", File: "/s/o.qcow2"})
+	_ = found.place(shield.Overlay{Node: "ds-sone-vda", File: "/s/o.qcow2"}, nil)
 	var g blockGraph
 	if query(said, "x-debug-query-block-graph", &g) == nil {
 		_ = g.below("libvirt-5-format", "file")

@@ -93,9 +93,13 @@ func (s shielded) Add(ctx context.Context, o shield.Overlay) error {
 	err := s.send(ctx, "blockdev-add", overlayNode(o))
 	var refused *qmpError
 	if errors.As(err, &refused) {
-		return &methods.Blocked{What: "QEMU cannot use an overlay: " + refused.Desc, Hint: "may it open " + o.File + "? See AppArmor and SELinux in the README"}
+		return cannotOpen("an overlay", o.File, refused)
 	}
 	return err
+}
+
+func cannotOpen(what, file string, refused *qmpError) error {
+	return &methods.Blocked{What: "QEMU cannot use " + what + ": " + refused.Desc, Hint: "may it open " + file + "? See AppArmor and SELinux in the README"}
 }
 
 // namedNode is what is read of one of query-named-block-nodes'.
@@ -105,11 +109,17 @@ type namedNode struct {
 }
 
 func (s shielded) nodes(ctx context.Context) ([]namedNode, error) {
-	return ask(ctx, s.domain, func(d *Domain) ([]namedNode, error) {
-		var all []namedNode
-		err := execute(monitor{d.dom}, "query-named-block-nodes", map[string]any{"flat": true}, &all)
-		return all, err
-	})
+	return ask(ctx, s.domain, (*Domain).namedNodes)
+}
+
+func (d *Domain) namedNodes() ([]namedNode, error) {
+	var all []namedNode
+	err := execute(monitor{d.dom}, "query-named-block-nodes", map[string]any{"flat": true}, &all)
+	return all, err
+}
+
+func has(nodes []namedNode, name string) bool {
+	return slices.ContainsFunc(nodes, func(n namedNode) bool { return n.Node == name })
 }
 
 // Remove implements shield.Nodes. Who removes the file afterwards must not take it from a node of another name.
@@ -118,18 +128,43 @@ func (s shielded) Remove(ctx context.Context, o shield.Overlay) error {
 	if err != nil {
 		return err
 	}
-	own := func(n namedNode) bool { return n.Node == o.Node }
 	others := slices.DeleteFunc(slices.Clone(nodes), func(n namedNode) bool { return n.Node == o.Node || n.Node == fileOf(o) })
 	if slices.ContainsFunc(others, func(n namedNode) bool { return n.File == o.File }) {
 		return methods.Blockedf("QEMU has %s open for another use", o.File)
 	}
-	if !slices.ContainsFunc(nodes, own) {
-		return nil
-	}
-	type name struct {
+	return s.del(ctx, nodes, o.Node)
+}
+
+// del has QEMU close those of the nodes that are among all.
+func (s shielded) del(ctx context.Context, all []namedNode, names ...string) error {
+	type node struct {
 		Node string `json:"node-name"`
 	}
-	return s.send(ctx, "blockdev-del", name{o.Node})
+	for _, name := range names {
+		if !has(all, name) {
+			continue
+		}
+		if err := s.send(ctx, "blockdev-del", node{name}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Close implements shield.Nodes. Libvirt has tried to close the disk when it was detached, and has forgotten it.
+func (s shielded) Close(ctx context.Context, o shield.Overlay) error {
+	nodes, err := s.nodes(ctx)
+	if err != nil || !has(nodes, o.Node) {
+		return err
+	}
+	graph, err := s.graph(ctx)
+	if err != nil {
+		return err
+	}
+	if err := s.Cancel(ctx, []shield.Overlay{o}); err != nil {
+		return err
+	}
+	return s.del(ctx, nodes, o.Node, o.Base, graph.below(o.Base, "file"))
 }
 
 // Switch implements shield.Nodes.
@@ -141,42 +176,16 @@ func (s shielded) Switch(ctx context.Context, all []shield.Overlay) error {
 	return s.wait(ctx, "QEMU: transaction", func(d *Domain) error { return raw.NewMonitor(monitor{d.dom}).Transaction(actions, nil) })
 }
 
-// Places implements shield.Nodes.
-func (s shielded) Places(ctx context.Context, all []shield.Overlay) ([]shield.Place, error) {
-	return settled(ctx, s.domain, func(d *Domain) ([]shield.Place, error) {
-		targets := make([]string, len(all))
-		for i, o := range all {
-			targets[i] = o.Disk.Target
-		}
-		devices, err := d.targetDevices(targets)
-		if err != nil {
-			return nil, err
-		}
-		places := make([]shield.Place, len(all))
-		for i, o := range all {
-			places[i] = devices[i].place(o)
-		}
-		return places, nil
-	})
-}
-
-// place: where the disk is on the overlay by another node's name, libvirt has started it so.
-func (d device) place(o shield.Overlay) shield.Place {
-	switch {
-	case d.Inserted.Node == o.Node || d.Inserted.Node == filterOf(o):
-		return shield.OnOverlay
-	case d.source == o.File:
-		return shield.OnKnown
-	default:
-		return shield.OnBase
-	}
-}
-
 // Define implements shield.Definition.
-func (s shielded) Define(ctx context.Context, element string) error {
-	return s.wait(ctx, "define the disk", func(d *Domain) error {
-		return d.dom.UpdateDeviceFlags(element, libvirt.DOMAIN_DEVICE_MODIFY_CONFIG)
-	})
+func (s shielded) Define(ctx context.Context, elements []string) error {
+	for _, element := range elements {
+		if err := s.wait(ctx, "define the disk", func(d *Domain) error {
+			return d.dom.UpdateDeviceFlags(element, libvirt.DOMAIN_DEVICE_MODIFY_CONFIG)
+		}); err != nil {
+			return err
+		}
+	}
+	return s.wait(ctx, "sync the definition", (*Domain).settle)
 }
 
 // DefinedOn implements shield.Definition.

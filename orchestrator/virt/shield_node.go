@@ -22,6 +22,7 @@ type fileNode struct {
 	Filename string       `json:"filename"`
 	Cache    cacheOptions `json:"cache,omitzero"`
 	Discard  string       `json:"discard"`
+	AIO      string       `json:"aio,omitempty"`
 }
 
 // qcow2Node has another node or the description of one as its File.
@@ -55,7 +56,7 @@ func fileOf(o shield.Overlay) string { return o.Node + "-f" }
 // overlayNode is an overlay without what is below it: that comes with the switch to it.
 func overlayNode(o shield.Overlay) qcow2Node {
 	cache := cacheOptions{Direct: o.Options.Direct, NoFlush: o.Options.NoFlush}
-	file := fileNode{Driver: "file", Node: fileOf(o), Filename: o.File, Cache: cache, Discard: "unmap"}
+	file := fileNode{Driver: "file", Node: fileOf(o), Filename: o.File, Cache: cache, Discard: "unmap", AIO: o.Options.AIO}
 	return nodeOf(o.Node, file, o.Options)
 }
 
@@ -85,6 +86,12 @@ func (g blockGraph) below(node, kind string) string {
 		}
 	}
 	return ""
+}
+
+func (s shielded) graph(ctx context.Context) (blockGraph, error) {
+	return ask(ctx, s.domain, func(d *Domain) (g blockGraph, err error) {
+		return g, query(monitor{d.dom}, "x-debug-query-block-graph", &g)
+	})
 }
 
 // Detach implements shield.Nodes. QEMU has made the base read-only when it was overlaid.
@@ -118,7 +125,7 @@ func (s shielded) Detach(ctx context.Context, o shield.Overlay) error {
 
 // checkStill: somebody else may have let the guest go on.
 func (d *Domain) checkStill() error {
-	state, _, err := d.state()
+	state, err := d.state()
 	if err == nil && state != orchestrator.Paused {
 		err = methods.Blockedf("the guest, which has to stand still, is %s", state)
 	}
@@ -134,9 +141,7 @@ type property struct {
 
 // writable is the base of an overlay as it was before.
 func (s shielded) writable(ctx context.Context, o shield.Overlay) (qcow2Node, error) {
-	graph, err := ask(ctx, s.domain, func(d *Domain) (g blockGraph, err error) {
-		return g, query(monitor{d.dom}, "x-debug-query-block-graph", &g)
-	})
+	graph, err := s.graph(ctx)
 	if err != nil {
 		return qcow2Node{}, err
 	}

@@ -4,6 +4,7 @@ declare run
 
 mount_basics() {
 	mount -t sysfs sys /sys
+	mount -t securityfs security /sys/kernel/security
 	mount -t devtmpfs dev /dev
 	mkdir -p /dev/pts /dev/shm
 	ln -s /proc/self/fd /dev/fd

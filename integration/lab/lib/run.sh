@@ -82,7 +82,7 @@ choose_cpu() {
 # boot starts the kernel with the command's two streams on descriptors 3 and 4.
 boot() {
 	mount -t tmpfs -o "size=$((lab_mib + 256))m,mode=1777" tmpfs "$mnt/dev/shm"
-	taskset -c "$cpu" chroot "$mnt" /usr/bin/linux.uml "mem=${lab_mib}M" seccomp=on root=/dev/root rootfstype=hostfs rootflags=/ rw \
+	taskset -c "$cpu" chroot "$mnt" /usr/bin/linux.uml "mem=${lab_mib}M" seccomp=on security=apparmor root=/dev/root rootfstype=hostfs rootflags=/ rw \
 		init=/opt/domsnap-lab/inside/init con=null con0=null,fd:1 con1=null,fd:3 con2=null,fd:4 quiet
 }
 
