@@ -14,30 +14,36 @@ import (
 	"github.com/domsnap/domsnap/quiesce"
 )
 
-// TestTortureStopped has the program stand still while it holds the guest, as one does that a person stops, and go on when
-// the guardian has let the guest go. What it was about to do must not come any more.
+// TestTortureStopped has an act wait, or the whole program stand still as one does that a person stops, while the guest is
+// held, and go on when the guest has been let go. What it was about to do must not come any more.
 func TestTortureStopped(t *testing.T) {
+	before := objects(t)
 	x := newTorturer(t, small(lab.QcowFile, lab.ThinLV))
-	before, start := objects(t), time.Now()
 	x.boot()
-	v := x.createsRunning("--shield")
+	x.late("act waits", x.waitLong)
+	x.late("domsnap stopped", x.standStill)
+	x.end(before)
+}
+
+func (x *torturer) late(name string, wait func(*os.Process)) {
+	x.t.Helper()
+	start, v := time.Now(), x.createsRunning("--shield")
 	all := x.points(v)
 	chosen := []string{"before libvirt: QEMU: qom-set#1"}
 	if x.every {
 		chosen = whileHeld(all)
 	}
 	for _, point := range chosen {
-		t.Logf("%s: stopped %s", v.name, point)
+		x.t.Logf("%s: %s %s", v.name, name, point)
 		v.ready()
-		x.runAt(point, v.args, x.standStill)
+		x.runAt(point, v.args, wait)
 		x.recover(v)
 		x.checkNoShield()
-		if t.Failed() {
-			t.Fatalf("%s: stopped %s", v.name, point)
+		if x.t.Failed() {
+			x.t.Fatalf("%s: %s %s", v.name, name, point)
 		}
 	}
-	x.passed(tally{v.name, "domsnap stopped", len(all), len(chosen), start})
-	x.end(before)
+	x.passed(tally{v.name, name, len(all), len(chosen), start})
 }
 
 // whileHeld are the points at which something changes while the guest is frozen or paused.
@@ -57,12 +63,18 @@ func whileHeld(all []string) []string {
 	return slices.Compact(held)
 }
 
-// standStill is longer than a guest may be held, and then some, in which the guest writes.
+// standStill has the program itself wait.
 func (x *torturer) standStill(domsnap *os.Process) {
 	x.t.Helper()
 	check(x.t, domsnap.Signal(syscall.SIGSTOP))
+	x.waitLong(domsnap)
+	_ = domsnap.Signal(syscall.SIGCONT)
+}
+
+// waitLong is longer than a guest may be held, and then some, in which the guest writes.
+func (x *torturer) waitLong(*os.Process) {
+	x.t.Helper()
 	x.await(x.frozen, false, quiesce.HoldLimit+quiesce.MaxFreezeTimeout+30*time.Second)
 	acked := x.acked()
 	x.await(func() bool { return x.acked() > acked }, true, longestHeld)
-	_ = domsnap.Signal(syscall.SIGCONT)
 }
