@@ -92,7 +92,7 @@ lint: $(LINT) ## check the code, and that no layer points back
 	shellcheck -x integration/deps integration/fuzz integration/lab-tests integration/torture-report integration/bench/on-this-kernel integration/hooks/qemu $(LAB) integration/lab/lib/*.sh integration/lab/inside/bin/lab-power
 	shellcheck -x -P SCRIPTDIR $(NIGHTLY)/domsnap-nightly $(RECIPES)/*-backup
 	shellcheck -x -P SCRIPTDIR integration/completions/domsnap.bash integration/packaging/package integration/packaging/notice \
-		integration/packaging/try-packages integration/packaging/inside/* integration/packaging/debian/*.p*
+		integration/packaging/try-packages integration/packaging/in-root integration/packaging/inside/* integration/packaging/debian/*.p*
 
 unit: ## test without root, libvirt daemon or lab
 	$(GO) test -race -p 4 ./...

@@ -52,7 +52,7 @@ start_libvirt() {
 	mv /usr/sbin/policy-rc.d /run/
 	mkdir -p /run/systemd/system
 	trap stop_libvirt EXIT
-	unshare --net --mount --propagation unchanged sh -ec 'mount --rbind /dev /dev
+	unshare --net --mount sh -ec 'mount --rbind /dev /dev
 		if mountpoint -q /sys/fs/cgroup; then umount --recursive --lazy /sys/fs/cgroup; fi
 		ip link set lo up
 		virtlogd -d
