@@ -77,7 +77,7 @@ deb: deps-packaging ## build Debian packages, in build/deb
 rpm: deps-packaging ## build RPM packages, in build/rpm
 	GO=$(GO) integration/packaging/package rpm
 
-packages-test: deb rpm ## install the Debian packages in a clean Debian, look at all that is in the packages
+packages-test: deb rpm ## look at all that is in the packages, install and use them in clean Debians 12 and 13
 	integration/packaging/try-packages
 
 lab: deps ## build the lab: a hypervisor with all four storages, in user space
@@ -92,7 +92,7 @@ lint: $(LINT) ## check the code, and that no layer points back
 	shellcheck -x integration/deps integration/fuzz integration/lab-tests integration/torture-report integration/bench/on-this-kernel integration/hooks/qemu $(LAB) integration/lab/lib/*.sh integration/lab/inside/bin/lab-power
 	shellcheck -x -P SCRIPTDIR $(NIGHTLY)/domsnap-nightly $(RECIPES)/*-backup
 	shellcheck -x -P SCRIPTDIR integration/completions/domsnap.bash integration/packaging/package integration/packaging/notice \
-		integration/packaging/try-packages integration/packaging/debian/*.p*
+		integration/packaging/try-packages integration/packaging/in-root integration/packaging/inside/* integration/packaging/debian/*.p*
 
 unit: ## test without root, libvirt daemon or lab
 	$(GO) test -race -p 4 ./...

@@ -64,7 +64,11 @@ func TestGenericRevertThatStopsIsFinishedByRecover(t *testing.T) {
 			_, err := r.Revert(t.Context(), orchestrator.RevertOptions{Domain: "web1", Snapshot: "one"})
 			wantError(t, err, orchestrator.ErrUnfinished, errPlanned)
 			r.store.Fail(p, "vdb", nil)
+			told := r.listenToProgress()
 			r.recover()
+			if p == memory.AtWrite && told["revert vdb"] == 0 {
+				t.Errorf("recover told of %v", told)
+			}
 			r.wantContent("a one", "b one")
 			r.wantSafetyHolds("a two", "b 1ne")
 		})
@@ -109,9 +113,13 @@ func TestVerifyReadsWhatHadChanged(t *testing.T) {
 			r := oneByPlain(t, c.lacks)
 			opts := revertTo("one")
 			opts.Verify = true
+			told := r.listenToProgress()
 			done, err := r.Revert(t.Context(), opts)
 			if err != nil {
 				t.Fatal(err)
+			}
+			if told["verify disk vda"] != c.want[0] || told["verify disk vdb"] != c.want[1] {
+				t.Errorf("told of %v", told)
 			}
 			var got []int64
 			for _, d := range done.Disks {

@@ -298,9 +298,8 @@ func (r *reversion) resume(i *journal.Intent) error {
 		}
 		disk := i.Disks[n]
 		disk.Domain = r.identity()
-		d := &revertingDisk{method: m, req: methods.RevertRequest{
-			To: ref, Disk: disk, Others: r.othersOf(ref, disk), How: i.Hows[n], Again: true, Disks: r.DiskAccess,
-		}}
+		d := &revertingDisk{method: m, req: r.toMethod(ref, disk, i.Hows[n])}
+		d.req.Again = true
 		if i.Safety != "" {
 			d.keep = &i.Kept[n]
 		}

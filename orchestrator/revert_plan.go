@@ -124,8 +124,13 @@ func (r *reversion) planDisk(ctx context.Context, ref methods.Ref) error {
 	if err != nil {
 		return err
 	}
-	r.disks = append(r.disks, &revertingDisk{method: m, req: methods.RevertRequest{
-		To: ref, Disk: disk, Others: r.othersOf(ref, disk), How: how, Disks: r.DiskAccess, Progress: r.progress("revert " + disk.Target),
-	}})
+	r.disks = append(r.disks, &revertingDisk{method: m, req: r.toMethod(ref, disk, how)})
 	return nil
+}
+
+// toMethod is what a method is asked for a disk.
+func (r *reversion) toMethod(ref methods.Ref, disk methods.Disk, how methods.How) methods.RevertRequest {
+	return methods.RevertRequest{
+		To: ref, Disk: disk, Others: r.othersOf(ref, disk), How: how, Disks: r.DiskAccess, Progress: r.progress("revert " + disk.Target),
+	}
 }

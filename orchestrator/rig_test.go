@@ -95,6 +95,17 @@ func (r *rig) watch(e orchestrator.Event) {
 	}
 }
 
+// listenToProgress keeps how many bytes each step says last that it has done.
+func (r *rig) listenToProgress() map[string]int64 {
+	told := map[string]int64{}
+	r.listen = func(e orchestrator.Event) {
+		if e.Total > 0 {
+			told[e.Step] = e.Current
+		}
+	}
+	return told
+}
+
 func (r *rig) addDisk(d fakeDisk, content string) {
 	r.domain.edit(func(dom *fakeDomain) { dom.disks = append(dom.disks, d) })
 	if d.file != "" {

@@ -33,7 +33,9 @@ func (r *reversion) verify(ctx context.Context) error {
 		return nil
 	}
 	for _, d := range r.disks {
-		if err := d.verify(ctx); err != nil {
+		name := "verify disk " + d.req.Disk.Target
+		d.req.Progress = r.progress(name)
+		if err := r.timed(ctx, name, d.verify); err != nil {
 			return err
 		}
 	}
@@ -43,7 +45,7 @@ func (r *reversion) verify(ctx context.Context) error {
 func (d *revertingDisk) verify(ctx context.Context) error {
 	read, err := methods.Verify(ctx, d.method, d.req, d.changed)
 	if err != nil {
-		return fmt.Errorf("verify disk %s: %w", d.req.Disk.Target, err)
+		return err
 	}
 	d.result.Verified = &read
 	return nil

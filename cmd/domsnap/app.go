@@ -56,7 +56,7 @@ func globalFlags() []cli.Flag {
 		engineFlag(),
 		&cli.BoolFlag{Name: optQuiet, Aliases: []string{"q"}, Usage: "say nothing but the result"},
 		&cli.BoolFlag{Name: optVerbose, Aliases: []string{"v"}, Usage: "tell each step and its time; twice: whole commands in errors"},
-		&cli.BoolFlag{Name: optNoProgress, Usage: "draw no progress"},
+		&cli.BoolFlag{Name: optNoProgress, Usage: "draw no progress, which is drawn only on a terminal, and not with --output json"},
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 
 	"github.com/domsnap/domsnap/methods/command"
 	fullcopy "github.com/domsnap/domsnap/methods/copy"
-	"github.com/domsnap/domsnap/orchestrator"
 	"github.com/domsnap/domsnap/orchestrator/virt"
 )
 
@@ -19,8 +18,6 @@ func (ui *ui) fullCopy(c *cli.Context, host *virt.Host) *fullcopy.Method {
 	}
 	return fullcopy.New(fullcopy.Config{
 		Hypervisor: host, Run: command.Host{}, Dir: dir,
-		Progress: func(done, total int64) {
-			ui.watch(orchestrator.Event{Step: "copy disks", Current: done, Total: total})
-		},
+		Progress: ui.progressOf,
 	})
 }

@@ -23,7 +23,7 @@ func (ui *ui) replicaCommands() []*cli.Command {
 	return []*cli.Command{
 		ui.replicateCommand(),
 		{Name: "replica-list", ArgsUsage: "PLACE [DOMAIN]", Usage: "list the replicas at a place", Action: ui.replicas(1, 2, listReplicas)},
-		{Name: "replica-verify", ArgsUsage: one, Usage: "read a replica, and see whether it is what was sent", Action: ui.replicas(3, 3, verifyReplica)},
+		{Name: "replica-verify", ArgsUsage: one, Usage: "read a replica, and see whether it is what was sent", Action: ui.replicas(3, 3, ui.verifyReplica)},
 		{Name: "replica-export", ArgsUsage: one, Usage: "write a disk of a replica to a file", Action: ui.replicas(3, 3, ui.exportReplica),
 			Flags: []cli.Flag{
 				&cli.StringFlag{Name: "disk", Usage: "the disk `TARGET`"},
@@ -96,10 +96,10 @@ func found(c *cli.Context, p replica.Place) (*replica.Manifest, error) {
 	return replica.Find(c.Context, p, c.Args().Get(1), c.Args().Get(2))
 }
 
-func verifyReplica(c *cli.Context, p replica.Place) (answer, error) {
+func (ui *ui) verifyReplica(c *cli.Context, p replica.Place) (answer, error) {
 	m, err := found(c, p)
 	if err == nil {
-		err = p.Verify(c.Context, m.Key)
+		err = p.Verify(c.Context, m.Key, ui.progressOf("verify "+m.Name))
 	}
 	return answer{m, func(w io.Writer) error {
 		_, err := fmt.Fprintf(w, "The replica of %s is what was sent\n", oneLine(m.String()))
@@ -203,16 +203,6 @@ func (ui *ui) copyReplica(c *cli.Context, p replica.Place) (_ answer, err error)
 		_, err := fmt.Fprintf(w, "The replica of %s copied to %s: %d bytes moved\n", oneLine(m.String()), oneLine(value.To), moved)
 		return err
 	}}, err
-}
-
-// progressOf tells how far something is that is no step of a verb.
-func (ui *ui) progressOf(name string) func(done, total int64) {
-	return func(done, total int64) {
-		ui.watch(orchestrator.Event{Step: name, Current: done, Total: total})
-		if done == total {
-			ui.watch(orchestrator.Event{Step: name, Done: true})
-		}
-	}
 }
 
 // replicaServeCommand is what runs on the other host. With DIR in authorized_keys, as its command, one gets no further.

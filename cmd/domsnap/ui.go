@@ -9,9 +9,11 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/domsnap/domsnap/methods"
 	"github.com/domsnap/domsnap/orchestrator"
 )
 
@@ -21,6 +23,9 @@ import (
 // errors too. Everything for people goes to standard error. An error is one line, "domsnap: what went wrong", and, where
 // there is something to do about it, a second one, "hint: what". Text that came from elsewhere is printed without its
 // control characters.
+//
+// What takes long draws how far it is on standard error, where that is a terminal and the result is for people; it takes
+// that away again before anything else is printed.
 
 // ui is how the program talks to its caller.
 type ui struct {
@@ -53,13 +58,14 @@ func (ui *ui) setUp(c *cli.Context) error {
 	default:
 		return usage("--output is table or json, not %q", c.String(optOutput))
 	}
-	if !c.Bool(optNoProgress) && !ui.quiet {
+	if !c.Bool(optNoProgress) && !ui.quiet && !ui.json {
 		ui.progress = newProgress(os.Stderr)
 	}
 	return nil
 }
 
 func (ui *ui) print(a answer) error {
+	ui.progress.clear()
 	if ui.json {
 		return ui.encode(a.value)
 	}
@@ -91,7 +97,7 @@ func (ui *ui) encode(value any) error {
 func (ui *ui) watch(e orchestrator.Event) {
 	ui.mu.Lock()
 	defer ui.mu.Unlock()
-	ui.progress.show(e)
+	ui.progress.show(e, time.Now())
 	if ui.verbose == 0 || !e.Done {
 		return
 	}
@@ -102,8 +108,23 @@ func (ui *ui) watch(e orchestrator.Event) {
 	fmt.Fprintf(ui.err, "%s: %s in %d ms\n", oneLine(e.Step), outcome, e.Took.Milliseconds())
 }
 
+// progressOf tells how far something is that is no step of a verb, from the first time that it is called.
+func (ui *ui) progressOf(name string) methods.Progress {
+	var began time.Time
+	return func(done, total int64) {
+		if began.IsZero() {
+			began = time.Now()
+		}
+		ui.watch(orchestrator.Event{Step: name, Current: done, Total: total})
+		if done == total {
+			ui.watch(orchestrator.Event{Step: name, Done: true, Took: time.Since(began)})
+		}
+	}
+}
+
 // finish reports how the program ended and gives its exit code.
 func (ui *ui) finish(err error) int {
+	ui.progress.clear()
 	if err == nil {
 		err = ui.failed
 	}

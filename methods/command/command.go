@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os/exec"
 	"strings"
 	"syscall"
@@ -25,22 +26,29 @@ type Runner interface {
 type Host struct{}
 
 // Run implements Runner. When the context ends the program is asked to stop and, a second later, killed.
-func (Host) Run(ctx context.Context, name string, args ...string) ([]byte, error) {
+func (h Host) Run(ctx context.Context, name string, args ...string) ([]byte, error) {
+	var stdout bytes.Buffer
+	err := h.Talk(ctx, &stdout, name, args...)
+	return stdout.Bytes(), err
+}
+
+// Talk implements Talker. When the context ends it does as Run.
+func (Host) Talk(ctx context.Context, said io.Writer, name string, args ...string) error {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Env = Environment()
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = time.Second
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	var stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = said, &stderr
 	err := trace.Do(ctx, act(name, args), cmd.Run)
 	if errors.Is(err, exec.ErrWaitDelay) && ctx.Err() == nil {
 		// It ended well. A daemon that it has started keeps its output open, and has nothing more to say here.
 		err = nil
 	}
 	if err != nil {
-		return stdout.Bytes(), &Error{Name: name, Args: args, Stderr: stderr.String(), Err: err}
+		return &Error{Name: name, Args: args, Stderr: stderr.String(), Err: err}
 	}
-	return stdout.Bytes(), nil
+	return nil
 }
 
 // act names a run by the program, and by the verb of a program that has several.

@@ -9,10 +9,11 @@ import (
 
 	"github.com/domsnap/domsnap/integration/argv"
 	"github.com/domsnap/domsnap/methods"
+	"github.com/domsnap/domsnap/methods/command"
 	"github.com/domsnap/domsnap/methods/image"
 )
 
-var qemuImgGrammar = argv.Grammar{Bare: []string{"--backing-chain", "-n", "--target-is-zero"}, Valued: []string{"--output", "-O"}}
+var qemuImgGrammar = argv.Grammar{Bare: []string{"--backing-chain", "-p", "-n", "--target-is-zero"}, Valued: []string{"--output", "-O"}}
 
 // openFile is the copy by no name at all.
 var openFile = regexp.MustCompile(`\A/proc/[0-9]+/fd/[0-9]+\z`)
@@ -38,7 +39,7 @@ func TestHostileNamesOfDisks(t *testing.T) {
 		} {
 			ref, err := m.Plan(ctx, methods.PlanRequest{Disk: disk, ID: "sone"})
 			if err == nil && checkName(ref) == nil {
-				_ = m.convert(ctx, openCopy{ref: ref, file: target})
+				_ = m.convert(ctx, openCopy{ref: ref, file: target}, command.Percent{})
 			}
 			ref = methods.Ref{Snapshot: "sone", Disk: disk, Name: name}
 			if p := (&prepared{Method: m}); p.create(ref) == nil {

@@ -23,8 +23,8 @@ type Config struct {
 	Run        command.Runner
 	// Dir is where copies of disks go that are not files, below it a directory for each domain.
 	Dir string
-	// Progress is told how far the copies of an active domain are; may be nil.
-	Progress methods.Progress
+	// Progress gives who is told how far a step is that takes long; may be nil.
+	Progress func(step string) methods.Progress
 }
 
 // Method copies disks. A Ref's Name is the copy.

@@ -8,6 +8,8 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/domsnap/domsnap/methods"
 )
 
 const (
@@ -19,27 +21,35 @@ const (
 // zeroes is what a hole reads as.
 var zeroes [grain]byte
 
-// dig gives back the room of everything in a file that reads as zeroes: extents that were allocated and never written,
+// digger makes a file of a size sparse, and tells how far in it that is.
+type digger struct {
+	file     *os.File
+	size     int64
+	progress methods.Progress
+}
+
+// dig gives back the room of everything in the file that reads as zeroes: extents that were allocated and never written,
 // and zeroes that were. The content stays the same.
-func dig(ctx context.Context, f *os.File, size int64) error {
-	for at := int64(0); at < size; {
-		data, err := seek(f, at, unix.SEEK_DATA, size)
+func (d digger) dig(ctx context.Context) error {
+	for at := int64(0); at < d.size; {
+		data, err := seek(d.file, at, unix.SEEK_DATA, d.size)
 		if err != nil {
 			return err
 		}
-		if err := punch(f, at, data); err != nil {
+		if err := punch(d.file, at, data); err != nil {
 			return err
 		}
-		if data == size {
-			return nil
+		if data == d.size {
+			break
 		}
-		if at, err = seek(f, data, unix.SEEK_HOLE, size); err != nil {
+		if at, err = seek(d.file, data, unix.SEEK_HOLE, d.size); err != nil {
 			return err
 		}
-		if err := digData(ctx, f, data, at); err != nil {
+		if err := d.digData(ctx, data, at); err != nil {
 			return err
 		}
 	}
+	d.progress.Report(d.size, d.size)
 	return nil
 }
 
@@ -57,19 +67,20 @@ func seek(f *os.File, at int64, whence int, size int64) (int64, error) {
 }
 
 // digData punches holes where the data of an extent is zero.
-func digData(ctx context.Context, f *os.File, from, end int64) error {
+func (d digger) digData(ctx context.Context, from, end int64) error {
 	buf := make([]byte, piece)
 	for at := from; at < end; at += piece {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		n, err := f.ReadAt(buf[:min(piece, end-at)], at)
+		n, err := d.file.ReadAt(buf[:min(piece, end-at)], at)
 		if err != nil && !errors.Is(err, io.EOF) {
 			return err
 		}
-		if err := punchZeroes(f, buf[:n], at); err != nil {
+		if err := punchZeroes(d.file, buf[:n], at); err != nil {
 			return err
 		}
+		d.progress.Report(at+int64(n), d.size)
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/domsnap/domsnap/methods"
+	"github.com/domsnap/domsnap/methods/command"
 	"github.com/domsnap/domsnap/methods/image"
 )
 
@@ -93,24 +94,38 @@ func (p *prepared) Take(ctx context.Context) error {
 		p.taken = err == nil
 		return err
 	}
-	for _, c := range p.copies {
-		if err := p.convert(ctx, c); err != nil {
-			return fmt.Errorf("copy disk %s: %w", c.ref.Disk.Target, err)
-		}
+	if err := p.convertAll(ctx); err != nil {
+		return err
 	}
 	p.taken = true
 	return nil
 }
 
+// convertAll copies one disk after the other.
+func (p *prepared) convertAll(ctx context.Context) error {
+	var done, total int64
+	progress := p.progress(copying)
+	for _, c := range p.copies {
+		total += c.ref.Size
+	}
+	for _, c := range p.copies {
+		told := command.Percent{Total: c.ref.Size, Progress: func(of, _ int64) { progress.Report(done+of, total) }}
+		if err := p.convert(ctx, c, told); err != nil {
+			return fmt.Errorf("copy disk %s: %w", c.ref.Disk.Target, err)
+		}
+		done += c.ref.Size
+	}
+	return nil
+}
+
 // convert copies a disk that nobody writes to. The target is known to be empty, so nothing is written where the disk
 // has zeroes.
-func (m *Method) convert(ctx context.Context, c openCopy) error {
+func (m *Method) convert(ctx context.Context, c openCopy, told command.Percent) error {
 	name, err := image.Image{Source: c.ref.Disk.Source, Format: c.ref.Disk.Format}.QEMUName(ctx, c.ref.Disk.Still)
 	if err != nil {
 		return err
 	}
-	_, err = m.Run.Run(ctx, qemuImg, "convert", "-n", "--target-is-zero", "-O", raw, name, c.path())
-	return err
+	return told.Run(ctx, m.Run, qemuImg, "convert", "-p", "-n", "--target-is-zero", "-O", raw, name, c.path())
 }
 
 // Close implements methods.Prepared.
@@ -127,7 +142,7 @@ func (p *prepared) Close(ctx context.Context) error {
 
 func (p *prepared) finish(ctx context.Context) error {
 	if p.backup != nil {
-		if err := p.backup.Wait(ctx, p.Progress); err != nil {
+		if err := p.backup.Wait(ctx, p.progress(copying)); err != nil {
 			return fmt.Errorf("copy disks: %w", err)
 		}
 	}
@@ -139,13 +154,27 @@ func (p *prepared) finish(ctx context.Context) error {
 	return nil
 }
 
+// copying is the step that all copies of a snapshot are.
+const copying = "copy disks"
+
+func (m *Method) progress(step string) methods.Progress {
+	if m.Progress == nil {
+		return nil
+	}
+	return m.Progress(step)
+}
+
+func (m *Method) digger(c openCopy) digger {
+	return digger{c.file, c.ref.Size, m.progress("make the copy of " + c.ref.Disk.Target + " sparse")}
+}
+
 // publish makes a copy sparse and durable and gives it its name.
 func (p *prepared) publish(ctx context.Context, c openCopy) error {
 	if err := c.file.Sync(); err != nil {
 		return err
 	}
 	if p.backup != nil {
-		if err := dig(ctx, c.file, c.ref.Size); err != nil {
+		if err := p.digger(c).dig(ctx); err != nil {
 			return err
 		}
 	}

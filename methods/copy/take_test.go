@@ -33,6 +33,32 @@ func TestCopyIsEqualAndSparse(t *testing.T) {
 	}
 }
 
+// TestLongStepsTellHowFarTheyAre: the copying of all disks together, to its end, and what comes after libvirt's job.
+func TestLongStepsTellHowFarTheyAre(t *testing.T) {
+	const copied, dug = "copy disks", "make the copy of vda sparse"
+	for active, want := range map[bool][]string{false: {copied}, true: {copied, dug}} {
+		s := newStage(t, active)
+		done, total := map[string]int64{}, map[string]int64{}
+		s.method.Progress = func(step string) methods.Progress {
+			return func(d, n int64) {
+				if d < done[step] || d > n {
+					t.Errorf("%s: %d of %d, after %d", step, d, n, done[step])
+				}
+				done[step], total[step] = d, n
+			}
+		}
+		s.take("aaaa")
+		for _, step := range want {
+			if done[step] != diskSize || total[step] != diskSize {
+				t.Errorf("active %t: %s ended at %d of %d", active, step, done[step], total[step])
+			}
+		}
+		if len(done) != len(want) {
+			t.Errorf("active %t: told of %v", active, done)
+		}
+	}
+}
+
 func TestCopyOfQcow2(t *testing.T) {
 	s := newStage(t, false)
 	file := filepath.Join(t.TempDir(), "a disk, \"{:}\".qcow2")

@@ -17,7 +17,7 @@ var qemuImgGrammars = map[string]argv.Grammar{
 	"qemu-img map":      {Bare: []string{"-U"}, Valued: []string{"--output", "-f"}},
 	"qemu-img create":   {Bare: []string{"-q"}, Valued: []string{"-f", "-F", "-b"}},
 	"qemu-img rebase":   {Bare: []string{"-u"}, Valued: []string{"-f", "-F", "-b"}},
-	"qemu-img commit":   {Bare: []string{"-q", "-d"}, Valued: []string{"-f"}},
+	"qemu-img commit":   {Bare: []string{"-p", "-d"}, Valued: []string{"-f"}},
 	"qemu-img check":    {Bare: []string{"-q"}, Valued: []string{"-f", "-r"}},
 	"qemu-img snapshot": {Valued: []string{"-c", "-a", "-d"}},
 }
@@ -53,7 +53,7 @@ func TestHostileNamesOfImages(t *testing.T) {
 			_, _ = i.info(ctx, Image{other.Path, name})
 			_ = i.unused(ctx, img)
 			_, _ = i.mapped(ctx, layer{Image: img})
-			_ = i.commit(ctx, img, other)
+			_ = i.commit(ctx, merging{img: img, into: other})
 			if ran < 20_000 {
 				// Each is written out, which takes its time.
 				_ = i.create(ctx, overlay, img, os.DevNull)

@@ -170,7 +170,7 @@ func (m *Method) commitLive(ctx context.Context, req methods.DropRequest, f fami
 
 func (m *Method) commitOff(ctx context.Context, req methods.DropRequest, f family) error {
 	child := f.children[0].Image
-	if err := m.images.commit(ctx, child, f.image); err != nil {
+	if err := m.images.commit(ctx, merging{child, f.image, req.Progress}); err != nil {
 		return err
 	}
 	if f.active.Path != child.Path {

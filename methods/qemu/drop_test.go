@@ -49,6 +49,26 @@ func TestDropKeepsThePresentAndTheOthers(t *testing.T) {
 	}
 }
 
+// TestMergeTellsHowFarItIs: from the beginning to the end.
+func TestMergeTellsHowFarItIs(t *testing.T) {
+	t.Parallel()
+	r := threeSnapshots(t, "web1.qcow2", false)
+	var told []int64
+	req := r.dropRequest("stwo")
+	req.Progress = func(done, total int64) {
+		if total != slot*slots {
+			t.Errorf("told %d of %d", done, total)
+		}
+		told = append(told, done)
+	}
+	if err := r.Drop(t.Context(), req); err != nil {
+		t.Fatal(err)
+	}
+	if len(told) == 0 || !slices.IsSorted(told) || told[len(told)-1] != slot*slots {
+		t.Errorf("told %d", told)
+	}
+}
+
 // TestDropDisturbsWhoReadsThroughIt: a merge writes to the image, and all that are built on it are read through it.
 func TestDropDisturbsWhoReadsThroughIt(t *testing.T) {
 	t.Parallel()

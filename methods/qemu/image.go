@@ -187,19 +187,26 @@ func reserve(path, model string) (*os.File, error) {
 	return f, nil
 }
 
+// merging is an image whose content goes into the one below it.
+type merging struct {
+	img, into Image
+	progress  methods.Progress
+}
+
 // commit moves an image's content into the one below it; both must be closed.
-func (i images) commit(ctx context.Context, img, into Image) error {
-	chain, err := i.chain(ctx, img)
+func (i images) commit(ctx context.Context, m merging) error {
+	chain, err := i.chain(ctx, m.img)
 	if err != nil {
 		return err
 	}
-	if len(chain) < 2 || chain[1].Image != into {
-		return methods.Blockedf("%s is no overlay on %s any more", img.Path, into.Path)
+	if len(chain) < 2 || chain[1].Image != m.into {
+		return methods.Blockedf("%s is no overlay on %s any more", m.img.Path, m.into.Path)
 	}
+	told := command.Percent{Progress: m.progress, Total: chain[0].Size}
 	return changeHeld(chain, func(chain string) error {
-		_, err := i.run.Run(ctx, qemuImg, "commit", "-q", "-d", chain)
+		err := told.Run(ctx, i.run, qemuImg, "commit", "-p", "-d", chain)
 		if err != nil {
-			return fmt.Errorf("commit %s into %s: %w", img.Path, into.Path, err)
+			return fmt.Errorf("commit %s into %s: %w", m.img.Path, m.into.Path, err)
 		}
 		return nil
 	})

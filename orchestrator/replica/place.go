@@ -24,8 +24,9 @@ type Place interface {
 	Begin(ctx context.Context, m Manifest) (Inbox, error)
 	// Open reads a disk of a complete replica. It fails with ErrNotFound.
 	Open(ctx context.Context, k Key, disk string) (methods.Content, error)
-	// Verify reads all of a complete replica. It fails with ErrBroken where that is not what was sent.
-	Verify(ctx context.Context, k Key) error
+	// Verify reads all of a complete replica, and tells how far it is with all disks of it together. It fails with ErrBroken
+	// where that is not what was sent.
+	Verify(ctx context.Context, k Key, progress methods.Progress) error
 	// Remove takes a replica away, complete or not. One that is not there is no error.
 	Remove(ctx context.Context, k Key) error
 	Close() error

@@ -121,8 +121,9 @@ func wantReplica(t *testing.T, p replica.Place, id string, want []byte) {
 			t.Error(err)
 		}
 	}
-	if err := p.Verify(t.Context(), k); err != nil {
-		t.Error(err)
+	var done, total int64
+	if err := p.Verify(t.Context(), k, func(d, n int64) { done, total = d, n }); err != nil || done != total || total != 2*int64(len(want)) {
+		t.Errorf("verified %d of %d, %v", done, total, err)
 	}
 }
 
@@ -301,7 +302,7 @@ func TestDamagedReplicaIsFoundByVerify(t *testing.T) {
 		if err = errors.Join(err, f.Close()); err != nil {
 			t.Fatal(err)
 		}
-		if err := p.Verify(t.Context(), replica.Key{Domain: uuid, Snapshot: "aaaa"}); !errors.Is(err, methods.ErrBroken) {
+		if err := p.Verify(t.Context(), replica.Key{Domain: uuid, Snapshot: "aaaa"}, nil); !errors.Is(err, methods.ErrBroken) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -314,7 +315,7 @@ func TestNameOfAReplicaIsNoWayOut(t *testing.T) {
 		m.Key = k
 		_, errBegin := p.Begin(t.Context(), m)
 		_, errOpen := p.Open(t.Context(), k, "vda")
-		if errBegin == nil || errOpen == nil || p.Remove(t.Context(), k) == nil || p.Verify(t.Context(), k) == nil {
+		if errBegin == nil || errOpen == nil || p.Remove(t.Context(), k) == nil || p.Verify(t.Context(), k, nil) == nil {
 			t.Errorf("%+v is taken", k)
 		}
 	}

@@ -13,21 +13,29 @@ import (
 )
 
 // Verify implements Place.
-func (s *Store) Verify(ctx context.Context, k Key) error {
+func (s *Store) Verify(ctx context.Context, k Key, progress methods.Progress) error {
 	f, m, err := s.complete(k)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
+	return m.VerifyDisks(progress, func(d *Disk, progress methods.Progress) error { return verify(ctx, f, d, progress) })
+}
+
+// VerifyDisks verifies one disk after the other, each of which tells how far it is itself.
+func (m *Manifest) VerifyDisks(progress methods.Progress, verify func(d *Disk, progress methods.Progress) error) error {
+	before, total := int64(0), m.Size()
 	for i := range m.Disks {
-		if err := verify(ctx, f, &m.Disks[i]); err != nil {
-			return fmt.Errorf("verify disk %s of the replica of snapshot %s: %w", m.Disks[i].Target, m.Name, err)
+		d := &m.Disks[i]
+		if err := verify(d, func(done, _ int64) { progress.Report(before+done, total) }); err != nil {
+			return fmt.Errorf("verify disk %s of the replica of snapshot %s: %w", d.Target, m.Name, err)
 		}
+		before += d.Size
 	}
 	return nil
 }
 
-func verify(ctx context.Context, f folder, d *Disk) (err error) {
+func verify(ctx context.Context, f folder, d *Disk, progress methods.Progress) (err error) {
 	data, err := f.regular(d.Target+dataSuffix, os.O_RDONLY)
 	if err != nil {
 		return fmt.Errorf("%w: %w", methods.ErrBroken, err)
@@ -38,21 +46,28 @@ func verify(ctx context.Context, f folder, d *Disk) (err error) {
 		return fmt.Errorf("%w: %w", methods.ErrBroken, err)
 	}
 	defer func() { err = errors.Join(err, sums.Close()) }()
-	return d.Verify(ctx, methods.Bounded(data, d.Size), sums)
+	return d.Verify(ctx, Stored{methods.Bounded(data, d.Size), sums}, progress)
+}
+
+// Stored is a disk of a replica where it is kept.
+type Stored struct {
+	Data methods.Content
+	Sums io.ReaderAt
 }
 
 // Verify reads all of a complete disk. It fails with ErrBroken where that has other sums, or these are not the ones that were
 // sent.
-func (d *Disk) Verify(ctx context.Context, data methods.Content, sums io.ReaderAt) error {
-	if root, err := RootOf(sums, d.Size); err != nil || root != d.Root {
+func (d *Disk) Verify(ctx context.Context, s Stored, progress methods.Progress) error {
+	if root, err := RootOf(s.Sums, d.Size); err != nil || root != d.Root {
 		return errors.Join(fmt.Errorf("its sums: %w", methods.ErrBroken), err)
 	}
 	var page []Sum
-	err := CheckChunks(ctx, data, []methods.Extent{{Length: d.Size}}, func(chunk int64) (Sum, error) {
+	err := CheckChunks(ctx, s.Data, []methods.Extent{{Length: d.Size}}, func(chunk int64) (Sum, error) {
 		var err error
 		if chunk%MaxSums == 0 {
-			page, err = SumsRequest{First: chunk, Count: MaxSums}.Read(sums, d.Size)
+			page, err = SumsRequest{First: chunk, Count: MaxSums}.Read(s.Sums, d.Size)
 		}
+		progress.Report(chunkEnd(chunk, d.Size), d.Size)
 		if err != nil {
 			return Sum{}, err
 		}

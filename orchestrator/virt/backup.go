@@ -129,6 +129,7 @@ func (b *backup) Begin(ctx context.Context) error {
 }
 
 func (b *backup) Wait(ctx context.Context, progress methods.Progress) error {
+	var total int64
 	for {
 		job, err := bounded(ctx, func() (*libvirt.DomainJobInfo, error) { return b.dom.GetJobStats(0) })
 		if ctx.Err() != nil {
@@ -138,9 +139,11 @@ func (b *backup) Wait(ctx context.Context, progress methods.Progress) error {
 			return fmt.Errorf("ask for the backup job: %w", err)
 		}
 		if job.Type == libvirt.DOMAIN_JOB_NONE {
+			progress.Report(total, total)
 			return b.completed()
 		}
-		progress.Report(int64(job.DiskProcessed), int64(job.DiskTotal))
+		total = int64(job.DiskTotal)
+		progress.Report(int64(job.DiskProcessed), total)
 		select {
 		case <-ctx.Done():
 		case <-time.After(pollBackup):

@@ -129,7 +129,7 @@ func (s *stage) wantContent(day int, targets []string) {
 			s.Error(err)
 		}
 	}
-	if err := s.place.Verify(s.Context(), k); err != nil {
+	if err := s.place.Verify(s.Context(), k, nil); err != nil {
 		s.Error(err)
 	}
 }
@@ -291,7 +291,7 @@ func TestVerifyFindsAFlippedByte(t *testing.T) {
 	s := newStage(t)
 	s.sent(1, 0, "vda")
 	s.all[vda].snaps[0].data[900<<10] ^= 1
-	if err := s.place.Verify(t.Context(), replica.Key{Domain: uuid, Snapshot: idOf(1)}); !errors.Is(err, methods.ErrBroken) {
+	if err := s.place.Verify(t.Context(), replica.Key{Domain: uuid, Snapshot: idOf(1)}, nil); !errors.Is(err, methods.ErrBroken) {
 		t.Errorf("got error %v", err)
 	}
 }

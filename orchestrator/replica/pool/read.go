@@ -48,34 +48,34 @@ func (p Place) at(ctx context.Context, name string, k replica.Key) (Reader, erro
 }
 
 // Verify implements replica.Place.
-func (p Place) Verify(ctx context.Context, k replica.Key) error {
+func (p Place) Verify(ctx context.Context, k replica.Key, progress methods.Progress) error {
 	m, err := p.complete(ctx, k)
 	if err != nil {
 		return err
 	}
-	for i := range m.Disks {
-		err := p.verify(ctx, k, &m.Disks[i])
+	return m.VerifyDisks(progress, func(d *replica.Disk, progress methods.Progress) error {
+		s, end, err := p.stored(ctx, k, d)
+		if err == nil {
+			err = errors.Join(d.Verify(ctx, s, progress), end())
+		}
 		if errors.Is(err, methods.ErrNotFound) {
 			err = fmt.Errorf("%w: %w", methods.ErrBroken, err)
 		}
-		if err != nil {
-			return fmt.Errorf("verify disk %s of the replica of snapshot %s: %w", m.Disks[i].Target, m.Name, err)
-		}
-	}
-	return nil
+		return err
+	})
 }
 
-func (p Place) verify(ctx context.Context, k replica.Key, d *replica.Disk) (err error) {
+// stored opens a disk of a replica, until end is called.
+func (p Place) stored(ctx context.Context, k replica.Key, d *replica.Disk) (s replica.Stored, end func() error, err error) {
 	name := imageOf(k.Domain, d.Target)
 	data, err := p.at(ctx, name, k)
 	if err != nil {
-		return err
+		return s, nil, err
 	}
-	defer func() { err = errors.Join(err, data.Close()) }()
 	sums, err := p.at(ctx, name+sumsSuffix, k)
 	if err != nil {
-		return err
+		return s, nil, errors.Join(err, data.Close())
 	}
-	defer func() { err = errors.Join(err, sums.Close()) }()
-	return d.Verify(ctx, methods.Bounded(data, d.Size), sums)
+	end = func() error { return errors.Join(sums.Close(), data.Close()) }
+	return replica.Stored{Data: methods.Bounded(data, d.Size), Sums: sums}, end, nil
 }

@@ -125,8 +125,24 @@ func (c *client) Open(ctx context.Context, k replica.Key, disk string) (methods.
 }
 
 // Verify implements replica.Place.
-func (c *client) Verify(ctx context.Context, k replica.Key) error {
-	_, err := c.ask(ctx, ofKey(verify, k))
+func (c *client) Verify(ctx context.Context, k replica.Key, progress methods.Progress) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	m := ofKey(verify, k)
+	m.More = true
+	err := c.send(ctx, m)
+	for err == nil {
+		var reply message
+		reply, err = c.receive()
+		if err != nil || !reply.More {
+			return err
+		}
+		if reply.Number < 0 || reply.Number > reply.Count {
+			return fmt.Errorf("verify a replica: the other side is at %d of %d", reply.Number, reply.Count)
+		}
+		progress.Report(reply.Number, reply.Count)
+		err = ctx.Err()
+	}
 	return err
 }
 

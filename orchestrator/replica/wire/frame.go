@@ -2,7 +2,7 @@
 //
 // Both sides speak in frames: the lengths of a header and of a body, each in four bytes with the high ones first, the header as
 // JSON, the body as it is. A request has an answer, but for what is put into a replica: errors of that are the answer to the
-// next sync. The first request is a hello, which names the version and the directory.
+// next sync. A list has one more for each replica before it, a verification those that say how far it is. The first request is a hello, which names the version and the directory.
 package wire
 
 import (
@@ -58,7 +58,7 @@ type message struct {
 	Count   int64            `json:"count,omitempty"`
 	Sum     []byte           `json:"sum,omitempty"`
 	Extents []methods.Extent `json:"extents,omitempty"`
-	// More: another answer to the same request follows.
+	// More: another answer to the same request follows, or, in a request to verify, may.
 	More  bool   `json:"more,omitempty"`
 	Error string `json:"error,omitempty"`
 	Kind  string `json:"kind,omitempty"`

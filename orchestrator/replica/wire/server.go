@@ -92,7 +92,7 @@ func (t *talk) do(ctx context.Context, m *message) (message, error) {
 	case size, read:
 		return t.read(ctx, m)
 	case verify:
-		return message{}, t.place.Verify(ctx, m.key())
+		return message{}, t.verify(ctx, m)
 	case remove:
 		return message{}, t.place.Remove(ctx, m.key())
 	}
@@ -126,6 +126,23 @@ func (t *talk) list(ctx context.Context, m *message) (message, error) {
 		}
 	}
 	return message{}, nil
+}
+
+// tellEvery is how many bytes are verified between two answers that say how far that is.
+const tellEvery = 16 << 20
+
+// verify tells how far it is meanwhile, if the client wants to know. Where that cannot be written, the answer cannot either.
+func (t *talk) verify(ctx context.Context, m *message) error {
+	told := int64(0)
+	return t.place.Verify(ctx, m.key(), func(done, total int64) {
+		if !m.More || done-told < tellEvery {
+			return
+		}
+		told = done
+		if writeFrame(t.out, message{Number: done, Count: total, More: true}) == nil {
+			_ = t.out.Flush()
+		}
+	})
 }
 
 func (t *talk) begin(ctx context.Context, m *message) (message, error) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 
@@ -96,7 +97,43 @@ func TestPlaceAtTheOtherEnd(t *testing.T) {
 	if err != nil || !bytes.Equal(got, want) {
 		t.Errorf("what is read is something else, %v", err)
 	}
-	if err := errors.Join(p.Verify(t.Context(), all[0].Key), p.Remove(t.Context(), all[0].Key), p.Close()); err != nil {
+	if err := errors.Join(p.Verify(t.Context(), all[0].Key, nil), p.Remove(t.Context(), all[0].Key), p.Close()); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestVerifyTellsHowFarItIs: with all disks together, at the other end too.
+func TestVerifyTellsHowFarItIs(t *testing.T) {
+	const each = 40 << 20
+	p, err := dial(t, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := manifest()
+	m.Disks = []replica.Disk{{Target: "vda", Size: each}, {Target: "vdb", Size: each}}
+	to, err := p.Begin(t.Context(), m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range m.Disks {
+		if _, err := replica.Send(t.Context(), to, replica.Sending{Disk: d.Target, Content: content{bytes.NewReader(make([]byte, each))}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(to.Finish(t.Context()), to.Close()); err != nil {
+		t.Fatal(err)
+	}
+	var told []int64
+	err = p.Verify(t.Context(), m.Key, func(done, total int64) {
+		if total != 2*each || done <= 0 || done > total {
+			t.Errorf("told %d of %d", done, total)
+		}
+		told = append(told, done)
+	})
+	if err != nil || len(told) < 4 || !slices.IsSorted(told) || told[len(told)-1] <= each {
+		t.Errorf("told %d, %v", told, err)
+	}
+	if err := p.Close(); err != nil {
 		t.Error(err)
 	}
 }
@@ -163,9 +200,9 @@ func (nowhere) Begin(_ context.Context, m replica.Manifest) (replica.Inbox, erro
 func (nowhere) Open(context.Context, replica.Key, string) (methods.Content, error) {
 	return content{bytes.NewReader(text())}, nil
 }
-func (nowhere) Verify(context.Context, replica.Key) error { return nil }
-func (nowhere) Remove(context.Context, replica.Key) error { return nil }
-func (nowhere) Close() error                              { return nil }
+func (nowhere) Verify(context.Context, replica.Key, methods.Progress) error { return nil }
+func (nowhere) Remove(context.Context, replica.Key) error                   { return nil }
+func (nowhere) Close() error                                                { return nil }
 
 type nothing struct{ nowhere }
 
