@@ -121,6 +121,9 @@ func (d *fakeDomain) Describe(ctx context.Context) (*orchestrator.Description, e
 	return &orchestrator.Description{Domain: *parsed, State: d.state(), Persistent: !d.transient, Saved: d.saved}, nil
 }
 
+// UUID implements orchestrator.Domain.
+func (d *fakeDomain) UUID() string { return d.uuid }
+
 // Definition implements orchestrator.Domain.
 func (d *fakeDomain) Definition(context.Context) (*xmlspec.Domain, error) {
 	d.mu.Lock()

@@ -18,8 +18,8 @@
 //
 // Whose head is the base of the next replica has nothing to do but to write. But the head is open to all: somebody may have
 // started a guest from it. So the object map is asked whether it is the snapshot still; a head that is not, or that is
-// another replica's, is rolled back. A rollback by somebody else shows there by what the snapshot had changed itself; so each
-// replica writes a block of every disk again.
+// another replica's, is rolled back. A rollback by somebody else shows there by what the snapshot had changed itself; so a
+// replica to which nothing was written has a block of every such disk written again.
 //
 // Who changes an image has librbd's lock of it and does not lend it. A writer that died is shut out by the cluster before
 // the next one begins.

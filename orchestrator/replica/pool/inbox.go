@@ -30,12 +30,14 @@ type disk struct {
 	// head is what was noted of the head when the images were opened; fresh, that there were none.
 	head  head
 	fresh bool
-	// pending are the sums of what was put since the last sync.
+	// pending are the sums of what was put since the last sync; written, that something was that is no hole.
 	pending replica.Pending
+	written bool
 	writes  sync.WaitGroup
-	free    chan struct{}
-	mu      sync.Mutex
-	failed  error
+	// free are the buffers of pieces that are not being written.
+	free   chan []byte
+	mu     sync.Mutex
+	failed error
 }
 
 // Manifest implements replica.Inbox.
@@ -82,9 +84,11 @@ func (b *inbox) Put(ctx context.Context, p replica.Piece) error {
 		return err
 	}
 	d.pending[p.Chunk] = p.Sum
-	d.free <- struct{}{}
+	d.written = d.written || len(p.Data) > 0
+	buffer := <-d.free
+	p.Data = append(buffer[:0], p.Data...)
 	d.writes.Go(func() {
-		defer func() { <-d.free }()
+		defer func() { d.free <- p.Data }()
 		if err := trace.Do(ctx, "write a replica's chunk", func() error { return d.put(p) }); err != nil {
 			d.fail(fmt.Errorf("write chunk %d of disk %s: %w", p.Chunk, p.Disk, err))
 		}
@@ -197,13 +201,13 @@ func (b *inbox) snapshots(ctx context.Context) error {
 }
 
 func (d *disk) finish(ctx context.Context) (err error) {
-	if d.Root, err = replica.RootOf(d.sums, d.Size); err != nil {
+	if d.Root, err = replica.RootOf(d.sums, d.Size); err != nil || d.written {
 		return err
 	}
 	return d.touch(ctx)
 }
 
-// touch writes a block again, so that a rollback to this replica shows in the object map.
+// touch writes a block again, so that a rollback to this replica shows in the object map also where nothing was written.
 func (d *disk) touch(ctx context.Context) error {
 	block := make([]byte, min(4096, d.Size))
 	if n, err := d.data.ReadAt(block, 0); n < len(block) {
