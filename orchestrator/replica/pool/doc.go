@@ -6,7 +6,7 @@
 //
 // A replica of the snapshot ID is a snapshot of each, replica-ID. Ceph keeps these apart, so that any of them can go without
 // the others; when none is left the images go too. The present of the images, their head, is where the next replica comes to
-// be: it begins as a replica that is there, gets what differs, and then the snapshots are taken. The metadata of the first image
+// be: it begins as a replica that is there, gets what differs, and the snapshots are taken in the end. The metadata of the first image
 // (rbd image-meta) say the rest:
 //
 //	domsnap.head               of every disk's image: the id of the replica that the head is, complete or on its way; with
