@@ -4,6 +4,9 @@ import (
 	"context"
 	"io"
 	"math"
+	"os"
+
+	"golang.org/x/sys/unix"
 )
 
 // Content is what a disk or a snapshot holds, as the guest sees it. Reading side by side is allowed.
@@ -14,17 +17,40 @@ type Content interface {
 	Size() int64
 }
 
-// Bounded is the first size bytes of what it closes in the end.
+// Bounded is the first size bytes of what it closes in the end. That of a file is Foreseeing.
 func Bounded(of interface {
 	io.ReaderAt
 	io.Closer
 }, size int64) Content {
-	return bounded{io.NewSectionReader(of, 0, size), of}
+	b := bounded{io.NewSectionReader(of, 0, size), of}
+	if f, ok := of.(*os.File); ok {
+		return boundedFile{b, File{f}}
+	}
+	return b
+}
+
+type boundedFile struct {
+	bounded
+	Foreseeing
 }
 
 type bounded struct {
 	*io.SectionReader
 	io.Closer
+}
+
+// Foreseeing is a content that the kernel reads. Expect has it begin to read an extent, and returns at once: who expects what comes
+// next has no need to read side by side.
+type Foreseeing interface {
+	Expect(e Extent)
+}
+
+// File is a Foreseeing.
+type File struct{ *os.File }
+
+// Expect implements Foreseeing. What cannot be read ahead is read when it is asked for.
+func (f File) Expect(e Extent) {
+	_ = unix.Fadvise(int(f.Fd()), e.Offset, e.Length, unix.FADV_WILLNEED)
 }
 
 // Writable is a disk that can be written in place.

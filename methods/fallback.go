@@ -47,6 +47,14 @@ func CheckHost(ctx context.Context, m Method) error {
 	return m.(Checker).Check(ctx)
 }
 
+// Linked fails with ErrUnsupported where the program lacks what the method wants linked in.
+func Linked(m Method) error {
+	if l, ok := m.(Linker); ok {
+		return l.Linked()
+	}
+	return nil
+}
+
 // Prepare makes refs of one method ready, by its Preparer or else by doing all work in Take.
 func Prepare(ctx context.Context, m Method, refs []Ref) (Prepared, error) {
 	if !VerbsOf(m).Prepare {

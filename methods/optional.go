@@ -16,6 +16,11 @@ type Verbs struct {
 	Warn    bool `json:"warn"`
 }
 
+// Linker is a method that wants something linked into the program. Linked fails with ErrUnsupported where that is missing.
+type Linker interface {
+	Linked() error
+}
+
 // Declarer is for a method that knows only at run time which optional verbs it has, as an engine does. Without it a
 // method has the verbs whose interfaces it implements.
 type Declarer interface {

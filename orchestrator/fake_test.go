@@ -127,6 +127,9 @@ func (d *fakeDomain) Describe(ctx context.Context) (*orchestrator.Description, e
 	}, nil
 }
 
+// UUID implements orchestrator.Domain.
+func (d *fakeDomain) UUID() string { return d.uuid }
+
 // Definition implements orchestrator.Domain.
 func (d *fakeDomain) Definition(context.Context) (*xmlspec.Domain, error) {
 	d.mu.Lock()

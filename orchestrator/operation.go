@@ -46,14 +46,19 @@ func (o *Orchestrator) look(ctx context.Context, name string) (*operation, error
 		return nil, err
 	}
 	op := &operation{Orchestrator: o, domain: domain}
+	return op, op.see(ctx)
+}
+
+// see looks at all that is known of the domain.
+func (op *operation) see(ctx context.Context) error {
 	if err := op.refresh(ctx); err != nil {
-		return op, err
+		return err
 	}
 	// Who cannot look there is shown no holds; who would be in a reader's way looks again.
-	op.held, _ = o.holds.Living(op.desc.UUID)
+	op.held, _ = op.holds.Living(op.desc.UUID)
 	_ = op.findBases()
 	_ = op.findAsked()
-	return op, nil
+	return nil
 }
 
 // begin opens a domain for a change: its lock is held until end, no other work is pending, and the lineage is the latest.
@@ -73,17 +78,17 @@ func (o *Orchestrator) begin(ctx context.Context, name string) (*operation, erro
 	return op, nil
 }
 
-// take opens a domain and holds its lock.
+// take opens a domain and holds its lock. What could be read before that may be what another operation is about to change.
 func (o *Orchestrator) take(ctx context.Context, name string) (*operation, error) {
-	op, err := o.look(ctx, name)
+	domain, err := o.Hypervisor.Domain(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	if op.lockFile, err = o.lock(ctx, op.desc.UUID); err != nil {
+	op := &operation{Orchestrator: o, domain: domain}
+	if op.lockFile, err = o.lock(ctx, domain.UUID()); err != nil {
 		return nil, err
 	}
-	// What was read before the lock may be what another operation was about to change.
-	if err := op.refresh(ctx); err != nil {
+	if err := op.see(ctx); err != nil {
 		return nil, errors.Join(err, op.end())
 	}
 	return op, nil

@@ -40,6 +40,8 @@ type Domain interface {
 	Power
 	Records
 	Mirror
+	// UUID is what it is known by for good.
+	UUID() string
 	// Describe reads what the domain is now: the live state where it is active.
 	Describe(ctx context.Context) (*Description, error)
 	// Definition is what the next start of a persistent domain begins with.

@@ -24,6 +24,9 @@ type ReplicateOptions struct {
 	Place replica.Place
 	// Compare trusts no storage about what has changed, and reads all.
 	Compare bool
+	// Unlinked is called before anything is done where a method of the domain's snapshots lacks what is not linked into this
+	// program, which may go on as another one; may be nil.
+	Unlinked func() error
 }
 
 // Replicated is what a replication did.
@@ -84,10 +87,12 @@ type replicating struct {
 	manifest replica.Manifest
 	refs     []methods.Ref
 	// since are the same disks of the snapshot that it is an increment of, by target, as far as it is here.
-	since  map[string]methods.Ref
-	disks  map[string]methods.Disk
-	holds  []*hold.Hold
-	result Replicated
+	since map[string]methods.Ref
+	// differing is what has changed since, by target, where the storage knows.
+	differing map[string][]methods.Extent
+	disks     map[string]methods.Disk
+	holds     []*hold.Hold
+	result    Replicated
 }
 
 func (o *Orchestrator) beginReplication(ctx context.Context, opts ReplicateOptions) (_ *replicating, err error) {
@@ -95,13 +100,18 @@ func (o *Orchestrator) beginReplication(ctx context.Context, opts ReplicateOptio
 	if err != nil {
 		return nil, err
 	}
-	r := &replicating{operation: op, opts: opts, since: map[string]methods.Ref{}, disks: map[string]methods.Disk{}}
+	r := &replicating{
+		operation: op, opts: opts, since: map[string]methods.Ref{}, differing: map[string][]methods.Extent{}, disks: map[string]methods.Disk{},
+	}
 	defer func() {
 		err = errors.Join(err, op.end())
 		if err != nil {
 			err = errors.Join(err, r.release())
 		}
 	}()
+	if err := op.checkLinked(opts.Unlinked); err != nil {
+		return nil, err
+	}
 	s, err := op.snapshot(opts.Snapshot)
 	if err != nil {
 		return nil, err
@@ -113,6 +123,19 @@ func (o *Orchestrator) beginReplication(ctx context.Context, opts ReplicateOptio
 		return nil, err
 	}
 	return r, r.hold(append(slices.Clone(r.refs), r.sinceRefs()...))
+}
+
+// checkLinked looks at all snapshots: some that wait to be deleted may go in the end.
+func (op *operation) checkLinked(unlinked func() error) error {
+	for i := range op.lineage.Snapshots {
+		for _, ref := range op.refs(&op.lineage.Snapshots[i]) {
+			m, err := op.Methods.Get(ref.Method, ref.Mode)
+			if err == nil && methods.Linked(m) != nil && unlinked != nil {
+				return unlinked()
+			}
+		}
+	}
+	return nil
 }
 
 // find reads what is recorded of the snapshot.
@@ -164,6 +187,8 @@ func (r *replicating) chooseBase(ctx context.Context, s *xmlspec.LineageSnapshot
 	var best *replica.Manifest
 	for i := range there {
 		switch m := &there[i]; {
+		case m.Snapshot == s.ID && m.State == replica.Complete:
+			return nil
 		case m.Snapshot == s.ID && m.State == replica.Inbound && m.Base != "":
 			r.manifest.Base = m.Base
 			return r.increment(m.Base)

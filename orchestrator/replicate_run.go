@@ -11,6 +11,9 @@ import (
 
 // run moves what is held.
 func (r *replicating) run(ctx context.Context) (err error) {
+	if err := r.findChanges(ctx); err != nil {
+		return err
+	}
 	contents := make(map[string]methods.Content, len(r.refs))
 	defer func() {
 		for _, c := range contents {
@@ -73,10 +76,7 @@ func (r *replicating) send(ctx context.Context, to replica.Inbox, ref methods.Re
 	s := replica.Sending{Disk: target, Content: content}
 	there := to.Manifest()
 	if d, ok := there.Disk(target); ok && d.Based {
-		changed, how, err := r.changed(ctx, there.Base, ref)
-		if err != nil {
-			return err
-		}
+		changed, how := r.changed(there.Base, target)
 		done.How, s.Partial, s.Changed = how, how == methods.HowChangedExtents, changed
 	}
 	name := "replicate " + target
@@ -94,23 +94,37 @@ func (r *replicating) send(ctx context.Context, to replica.Inbox, ref methods.Re
 	return err
 }
 
+// findChanges asks the storages what differs from the base, before the snapshot is opened: those with connections have one for
+// both.
+func (r *replicating) findChanges(ctx context.Context) error {
+	for _, ref := range r.refs {
+		since, ok := r.since[ref.Disk.Target]
+		if !ok {
+			continue
+		}
+		m, err := r.Methods.Get(ref.Method, ref.Mode)
+		if err != nil {
+			return err
+		}
+		var changed []methods.Extent
+		err = r.runner().run(ctx, step{name: "find what has changed on " + ref.Disk.Target, do: func(ctx context.Context) (err error) {
+			changed, err = methods.Changes(ctx, m, methods.ChangesRequest{From: since, To: &ref, Disk: r.disks[ref.Disk.Target]})
+			return err
+		}})
+		if err == nil {
+			r.differing[ref.Disk.Target] = changed
+		} else if !errors.Is(err, methods.ErrUnsupported) {
+			return err
+		}
+	}
+	return nil
+}
+
 // changed is what differs from the replica's base, where the storage knows; else all has to be compared.
-func (r *replicating) changed(ctx context.Context, base string, ref methods.Ref) ([]methods.Extent, methods.How, error) {
-	since, ok := r.since[ref.Disk.Target]
-	if !ok || since.Snapshot != base {
-		return nil, methods.HowCompare, nil
+func (r *replicating) changed(base, target string) ([]methods.Extent, methods.How) {
+	changed, ok := r.differing[target]
+	if !ok || base != r.manifest.Base {
+		return nil, methods.HowCompare
 	}
-	m, err := r.Methods.Get(ref.Method, ref.Mode)
-	if err != nil {
-		return nil, "", err
-	}
-	var changed []methods.Extent
-	err = r.runner().run(ctx, step{name: "find what has changed on " + ref.Disk.Target, do: func(ctx context.Context) (err error) {
-		changed, err = methods.Changes(ctx, m, methods.ChangesRequest{From: since, To: &ref, Disk: r.disks[ref.Disk.Target]})
-		return err
-	}})
-	if errors.Is(err, methods.ErrUnsupported) {
-		return nil, methods.HowCompare, nil
-	}
-	return changed, methods.HowChangedExtents, err
+	return changed, methods.HowChangedExtents
 }

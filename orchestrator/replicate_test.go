@@ -230,3 +230,25 @@ func TestReplicateRefuses(t *testing.T) {
 		r.wantNoHolds()
 	}
 }
+
+// lacking is a method that wants what is not linked in.
+type lacking struct{ methods.Method }
+
+func (lacking) Linked() error { return methods.Unsupportedf("it is not linked in") }
+
+func TestReplicateGoesOnAsAnotherProgramBeforeItDoesAnything(t *testing.T) {
+	r := twoSnapshots(t)
+	p := r.place(t)
+	r.Methods = methods.Set{lacking{r.Methods[0]}}
+	became := errors.New("became another program")
+	_, err := r.Replicate(t.Context(), orchestrator.ReplicateOptions{
+		Domain: "web1", Snapshot: "one", To: backup, Place: p, Unlinked: func() error { return became },
+	})
+	if !errors.Is(err, became) {
+		t.Errorf("got error %v", err)
+	}
+	if all, err := p.List(t.Context(), ""); err != nil || len(all) != 0 {
+		t.Errorf("there are %v, %v", all, err)
+	}
+	r.wantNoHolds()
+}

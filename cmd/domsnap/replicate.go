@@ -44,7 +44,12 @@ func (ui *ui) replicate(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return ui.storage(2, func(ctx context.Context, o *orchestrator.Orchestrator, c *cli.Context) (_ answer, err error) {
+	// A pool wants the full build at once; else it is seen what the snapshots want.
+	act := ui.action
+	if inPool(to.String()) {
+		act = ui.storage
+	}
+	return act(2, func(ctx context.Context, o *orchestrator.Orchestrator, c *cli.Context) (_ answer, err error) {
 		place, err := to.Open(ctx)
 		if err != nil {
 			return answer{}, err
@@ -53,6 +58,7 @@ func (ui *ui) replicate(c *cli.Context) error {
 		r, err := o.Replicate(ctx, orchestrator.ReplicateOptions{
 			Domain: c.Args().Get(0), Snapshot: c.Args().Get(1), Disks: c.StringSlice("disk"),
 			To: to.String(), Place: place, Compare: c.Bool("compare"),
+			Unlinked: becomeFullBuild,
 		})
 		return answer{r, func(w io.Writer) error { return printReplicated(w, r) }}, err
 	})(c)

@@ -54,7 +54,7 @@ func open(ctx context.Context, i Image, mode int) (methods.Writable, error) {
 
 // rawFile is a raw file or a block device.
 type rawFile struct {
-	*os.File
+	methods.File
 	size int64
 }
 
@@ -71,7 +71,7 @@ func openRaw(path string, mode int) (methods.Writable, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("find the end of %s: %w", path, err), f.Close())
 	}
-	return &rawFile{f, size}, nil
+	return &rawFile{methods.File{File: f}, size}, nil
 }
 
 // Size implements methods.Content.

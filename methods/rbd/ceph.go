@@ -55,6 +55,7 @@ type reader interface {
 
 // writer is an image that is open for changes.
 type writer interface {
+	reader
 	createSnap(name string) error
 	removeSnap(name string) error
 	// rollBack gives the image the content and the size of a snapshot.
@@ -71,7 +72,6 @@ type writer interface {
 	resize(size int64) error
 	// own keeps every other client from writing, until it is closed.
 	own() error
-	close() error
 }
 
 // description is what an image's header says.

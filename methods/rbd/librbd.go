@@ -20,13 +20,21 @@ func available() error { return nil }
 // settings are what differs from the client's configuration. The first three bound every call to the cluster,
 // in seconds; librados would wait for ever. A snapshot that another client makes has a limit of its own, 30 s,
 // in librbd. Then, how many objects a rollback or a comparison has under way at a time: with the default, 10, it
-// mostly waits for answers. And nothing is read or written twice here, so that a cache would only be one more copy.
+// mostly waits for answers. Nothing is read or written twice here, so that a cache would only be one more copy. And nobody
+// would read the logs that the client keeps in memory for its crash.
 var settings = []struct{ option, value string }{
 	{"client_mount_timeout", "15"},
 	{"rados_mon_op_timeout", "15"},
 	{"rados_osd_op_timeout", "30"},
 	{"rbd_concurrent_management_ops", "32"},
 	{"rbd_cache", "false"},
+	{"debug_ms", "0/0"},
+	{"debug_monc", "0/0"},
+	{"debug_objectcacher", "0/0"},
+	{"debug_objecter", "0/0"},
+	{"debug_rados", "0/0"},
+	{"debug_rbd", "0/0"},
+	{"debug_auth", "0/0"},
 }
 
 // connection is a cluster, confined to one pool and namespace.
@@ -118,7 +126,7 @@ func (c *connection) write(image string) (writer, error) {
 	if err != nil {
 		return nil, typed(err)
 	}
-	return &writeImage{opened}, nil
+	return &writeImage{&readImage{opened, c}}, nil
 }
 
 func (c *connection) close() {

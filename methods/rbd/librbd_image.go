@@ -115,9 +115,7 @@ func (i *readImage) named(late []rados.NotifyTimeout) ([]client, error) {
 }
 
 // writeImage is an image that is open for changes.
-type writeImage struct{ *rbd.Image }
-
-func (i *writeImage) close() error { return typed(i.Close()) }
+type writeImage struct{ *readImage }
 
 func (i *writeImage) createSnap(name string) error {
 	_, err := i.CreateSnapshot(name)

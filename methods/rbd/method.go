@@ -76,6 +76,9 @@ func (m *Method) Claim(_ context.Context, disk methods.Disk) methods.Claim {
 // Check implements methods.Checker.
 func (m *Method) Check(context.Context) error { return available() }
 
+// Linked implements methods.Linker.
+func (m *Method) Linked() error { return available() }
+
 // Plan implements methods.Method. An image that is not there is ErrNotFound.
 func (m *Method) Plan(ctx context.Context, req methods.PlanRequest) (methods.Ref, error) {
 	if err := methods.Decode(req.Spec, &struct{}{}); err != nil {
@@ -100,6 +103,7 @@ var (
 	_ methods.Sourcer  = (*Method)(nil)
 	_ methods.Claimer  = (*Method)(nil)
 	_ methods.Checker  = (*Method)(nil)
+	_ methods.Linker   = (*Method)(nil)
 	_ methods.Preparer = (*Method)(nil)
 	_ methods.Reverter = (*Method)(nil)
 	_ methods.Differ   = (*Method)(nil)

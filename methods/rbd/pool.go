@@ -99,6 +99,27 @@ func (p *Pool) Change(ctx context.Context, image string) (*Image, error) {
 	return i.opened(err)
 }
 
+// Companion opens an image for changes that nobody changes who has not another one for that. Who that one is of is all that
+// stands in the way.
+func (p *Pool) Companion(ctx context.Context, image string) (*Image, error) {
+	i := &Image{p.session(image), p.limits, nil}
+	return i.opened(i.session.do(ctx, func() error { return i.join(p.cluster) }))
+}
+
+func (i *Image) join(c cluster) error {
+	w, err := c.write(i.session.place.Image)
+	if err != nil {
+		return fmt.Errorf("open image %s for changes: %w", i.session.place.RBDImage, err)
+	}
+	i.session.reader, i.session.writer, i.content = notClosed{w}, w, w
+	return nil
+}
+
+// notClosed is an image that is closed by another name.
+type notClosed struct{ reader }
+
+func (notClosed) close() error { return nil }
+
 func (i *Image) look(c cluster) (err error) {
 	if i.session.reader, err = c.read(i.session.place.Image); err != nil {
 		return fmt.Errorf("open image %s: %w", i.session.place.RBDImage, err)

@@ -32,7 +32,7 @@ func (p Pending) Check(ctx context.Context, data methods.Content) error {
 func (p Pending) chunks() []int64 { return slices.Sorted(maps.Keys(p)) }
 
 // sumsAtOnce is how many sums are written with one call.
-const sumsAtOnce = 2048
+const sumsAtOnce = 8192
 
 // Write writes the sums to where those of the disk are: each run of them that lies in one piece of that, with those between.
 func (p Pending) Write(to Sums) error {

@@ -71,7 +71,7 @@ type Piece struct {
 	Sum Sum
 	// Extents of the chunk, in bytes of the disk, ascending and apart, and their content in one.
 	Extents []methods.Extent
-	// Data belongs to the inbox from then on.
+	// Data is the caller's again when Put returns.
 	Data []byte
 }
 

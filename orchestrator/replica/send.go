@@ -106,13 +106,22 @@ func (s *sender) chunk(ctx context.Context, data []byte, at int64) error {
 	}
 	if (p.Sum != Sum{}) {
 		p.Extents = s.changedIn(methods.Extent{Offset: at, Length: int64(len(data))})
-		for _, e := range p.Extents {
-			p.Data = append(p.Data, data[e.Offset-at:e.End()-at]...)
-		}
+		p.Data = joined(p.Extents, data, at)
 	}
 	n := int64(len(p.Data))
 	s.Moved, s.moved = s.Moved+n, s.moved+n
 	return s.to.Put(ctx, p)
+}
+
+// joined are the extents' parts, in one, of data that begin at an offset of the disk.
+func joined(extents []methods.Extent, data []byte, at int64) (parts []byte) {
+	if len(extents) == 1 {
+		return data[extents[0].Offset-at : extents[0].End()-at]
+	}
+	for _, e := range extents {
+		parts = append(parts, data[e.Offset-at:e.End()-at]...)
+	}
+	return parts
 }
 
 // sum is that of a chunk over there.

@@ -67,6 +67,9 @@ func ask[T any](ctx context.Context, d *Domain, call func(*Domain) (T, error)) (
 	})
 }
 
+// UUID implements orchestrator.Domain.
+func (d *Domain) UUID() string { return d.uuid }
+
 // Describe implements orchestrator.Domain.
 func (d *Domain) Describe(ctx context.Context) (*orchestrator.Description, error) {
 	return ask(ctx, d, (*Domain).describe)

@@ -39,21 +39,20 @@ func (p Place) Begin(ctx context.Context, m replica.Manifest) (replica.Inbox, er
 // begin goes on with what is there, where that is the same replica, and else begins anew. It names a replica that is on its way
 // to the same images and has to go first.
 func (b *inbox) begin(ctx context.Context) (inTheWay string, err error) {
-	there, err := b.place.find(ctx, b.manifest.Key)
-	if err != nil && !errors.Is(err, methods.ErrNotFound) {
-		return "", err
+	errOpen := b.open(ctx)
+	if errOpen != nil && !errors.Is(errOpen, methods.ErrBlocked) {
+		return "", errOpen
 	}
-	if err == nil && there.State == replica.Complete {
-		if !there.Covers(&b.manifest) {
-			return "", methods.Blockedf("there is a replica of snapshot %s with other disks", there.Name)
-		}
-		b.manifest = *there
-		return "", nil
+	there, err := b.find(ctx, b.manifest.Snapshot)
+	if err != nil {
+		return "", errors.Join(errOpen, err)
 	}
-	for i := range b.manifest.Disks {
-		if err := b.open(ctx, &b.manifest.Disks[i]); err != nil {
-			return "", err
-		}
+	if there != nil && there.State == replica.Complete {
+		// Whoever is in the way of a replica that is to come is not in the way of one that is there.
+		return "", b.isComplete(*there)
+	}
+	if errOpen != nil {
+		return "", errOpen
 	}
 	if inTheWay, err = b.inTheWay(ctx); err != nil || inTheWay != "" {
 		return inTheWay, err
@@ -65,23 +64,42 @@ func (b *inbox) begin(ctx context.Context) (inTheWay string, err error) {
 	return "", b.anew(ctx)
 }
 
-// open opens the images of a disk, as far as there are any.
-func (b *inbox) open(ctx context.Context, of *replica.Disk) (err error) {
-	d := &disk{Disk: of, name: imageOf(b.manifest.Domain, of.Target), pending: replica.Pending{}, free: make(chan struct{}, inFlight)}
+func (b *inbox) isComplete(m replica.Manifest) error {
+	if !m.Covers(&b.manifest) {
+		return methods.Blockedf("there is a replica of snapshot %s with other disks", m.Name)
+	}
+	b.manifest = m
+	return nil
+}
+
+// open opens the images of all disks, as far as there are any.
+func (b *inbox) open(ctx context.Context) error {
+	for i := range b.manifest.Disks {
+		if err := b.openDisk(ctx, &b.manifest.Disks[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *inbox) openDisk(ctx context.Context, of *replica.Disk) (err error) {
+	d := &disk{Disk: of, name: imageOf(b.manifest.Domain, of.Target), pending: replica.Pending{}, free: make(chan []byte, inFlight)}
+	for range inFlight {
+		d.free <- nil
+	}
 	b.disks[of.Target] = d
-	if d.data, err = openIfThere(ctx, b.place.Images, d.name); err != nil {
+	if d.data, err = ifThere(b.place.Images.Change(ctx, d.name)); err != nil {
 		return err
 	}
-	if d.sums, err = openIfThere(ctx, b.place.Images, d.name+sumsSuffix); err != nil || d.data == nil {
+	if d.sums, err = ifThere(b.place.Images.Companion(ctx, d.name+sumsSuffix)); err != nil || d.data == nil {
 		return err
 	}
 	d.head, err = headOf(ctx, d.data)
 	return err
 }
 
-// openIfThere is nil where it is not.
-func openIfThere(ctx context.Context, images Images, name string) (Writer, error) {
-	w, err := images.Change(ctx, name)
+// ifThere is nil for an image that is not there.
+func ifThere(w Writer, err error) (Writer, error) {
 	if err != nil {
 		return nil, ignoreMissing(err)
 	}
@@ -107,18 +125,20 @@ func (b *inbox) inTheWay(ctx context.Context) (string, error) {
 	return "", nil
 }
 
-// find looks for a manifest with the images that are open, and then with all. It is nil where there is none.
+// find looks for a manifest with the images that are open, and then with the domain's others. It is nil where there is none.
 func (b *inbox) find(ctx context.Context, id string) (*replica.Manifest, error) {
 	k := replica.Key{Domain: b.manifest.Domain, Snapshot: id}
-	for _, d := range b.disks {
+	var seen []string
+	for target, d := range b.disks {
 		if d.data == nil {
 			continue
 		}
 		if m, err := manifestOf(ctx, d.data, k); err != nil || m != nil {
 			return m, err
 		}
+		seen = append(seen, target)
 	}
-	m, err := b.place.find(ctx, k)
+	m, err := b.place.find(ctx, k, seen...)
 	return m, ignoreMissing(err)
 }
 
@@ -203,27 +223,20 @@ func (b *inbox) base(ctx context.Context) (*replica.Manifest, error) {
 func (d *disk) make(ctx context.Context, images Images) (err error) {
 	d.fresh = d.data == nil && d.sums == nil
 	if d.data == nil {
-		if d.data, err = makeImage(ctx, images, d.name, imageSpec{size: d.Size}); err != nil {
+		if err := images.Create(ctx, d.name, d.Size, false); err != nil {
+			return err
+		}
+		if d.data, err = images.Change(ctx, d.name); err != nil {
 			return err
 		}
 	}
 	if d.sums == nil {
-		d.sums, err = makeImage(ctx, images, d.name+sumsSuffix, imageSpec{d.sumsSize(), true})
+		if err := images.Create(ctx, d.name+sumsSuffix, d.sumsSize(), true); err != nil {
+			return err
+		}
+		d.sums, err = images.Companion(ctx, d.name+sumsSuffix)
 	}
 	return err
-}
-
-// imageSpec is an image to be made.
-type imageSpec struct {
-	size  int64
-	plain bool
-}
-
-func makeImage(ctx context.Context, images Images, name string, s imageSpec) (Writer, error) {
-	if err := images.Create(ctx, name, s.size, s.plain); err != nil {
-		return nil, err
-	}
-	return images.Change(ctx, name)
 }
 
 func (d *disk) sumsSize() int64 { return replica.Chunks(d.Size) * replica.SumSize }

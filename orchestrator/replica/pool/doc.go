@@ -6,7 +6,7 @@
 //
 // A replica of the snapshot ID is a snapshot of each, replica-ID. Ceph keeps these apart, so that any of them can go without
 // the others; when none is left the images go too. The present of the images, their head, is where the next replica comes to
-// be: it begins as a replica that is there, gets what differs, and then the snapshots are taken. The metadata of the first image
+// be: it begins as a replica that is there, gets what differs, and the snapshots are taken in the end. The metadata of the first image
 // (rbd image-meta) say the rest:
 //
 //	domsnap.head               of every disk's image: the id of the replica that the head is, complete or on its way; with
@@ -18,8 +18,8 @@
 //
 // Whose head is the base of the next replica has nothing to do but to write. But the head is open to all: somebody may have
 // started a guest from it. So the object map is asked whether it is the snapshot still; a head that is not, or that is
-// another replica's, is rolled back. A rollback by somebody else shows there by what the snapshot had changed itself; so each
-// replica writes a block of every disk again.
+// another replica's, is rolled back. A rollback by somebody else shows there by what the snapshot had changed itself; so a
+// replica to which nothing was written has a block of every such disk written again.
 //
 // Who changes an image has librbd's lock of it and does not lend it. A writer that died is shut out by the cluster before
 // the next one begins.

@@ -99,6 +99,10 @@ func (p *images) Change(_ context.Context, name string) (pool.Writer, error) {
 	return p.open(name, true)
 }
 
+func (p *images) Companion(_ context.Context, name string) (pool.Writer, error) {
+	return p.open(name, true)
+}
+
 func (p *images) open(name string, change bool) (*handle, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

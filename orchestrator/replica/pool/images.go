@@ -19,6 +19,8 @@ type Images interface {
 	// Look opens one for reading, Change for changes by nobody else. They fail with ErrNotFound.
 	Look(ctx context.Context, name string) (Reader, error)
 	Change(ctx context.Context, name string) (Writer, error)
+	// Companion opens one for changes that nobody changes who has not another one for that. It fails with ErrNotFound.
+	Companion(ctx context.Context, name string) (Writer, error)
 	Close() error
 }
 
@@ -67,7 +69,14 @@ func (c ceph) Look(ctx context.Context, name string) (Reader, error) {
 }
 
 func (c ceph) Change(ctx context.Context, name string) (Writer, error) {
-	i, err := c.Pool.Change(ctx, name)
+	return writer(c.Pool.Change(ctx, name))
+}
+
+func (c ceph) Companion(ctx context.Context, name string) (Writer, error) {
+	return writer(c.Pool.Companion(ctx, name))
+}
+
+func writer(i *rbd.Image, err error) (Writer, error) {
 	if err != nil {
 		return nil, err
 	}

@@ -30,12 +30,16 @@ type disk struct {
 	// head is what was noted of the head when the images were opened; fresh, that there were none.
 	head  head
 	fresh bool
-	// pending are the sums of what was put since the last sync.
+	// pending are the sums of what was put since the last sync; written, that something was that is no hole.
 	pending replica.Pending
+	written bool
+	// snapped: the content's snapshot is taken, and nothing was written since.
+	snapped bool
 	writes  sync.WaitGroup
-	free    chan struct{}
-	mu      sync.Mutex
-	failed  error
+	// free are the buffers of pieces that are not being written.
+	free   chan []byte
+	mu     sync.Mutex
+	failed error
 }
 
 // Manifest implements replica.Inbox.
@@ -81,10 +85,12 @@ func (b *inbox) Put(ctx context.Context, p replica.Piece) error {
 	if err := d.error(); err != nil {
 		return err
 	}
-	d.pending[p.Chunk] = p.Sum
-	d.free <- struct{}{}
+	d.pending[p.Chunk], d.snapped = p.Sum, false
+	d.written = d.written || len(p.Data) > 0
+	buffer := <-d.free
+	p.Data = append(buffer[:0], p.Data...)
 	d.writes.Go(func() {
-		defer func() { <-d.free }()
+		defer func() { d.free <- p.Data }()
 		if err := trace.Do(ctx, "write a replica's chunk", func() error { return d.put(p) }); err != nil {
 			d.fail(fmt.Errorf("write chunk %d of disk %s: %w", p.Chunk, p.Disk, err))
 		}
@@ -123,7 +129,11 @@ func (b *inbox) Sync(ctx context.Context, disk string, done int64) error {
 	if err := d.CheckDone(done); err != nil {
 		return err
 	}
-	if err := trace.Do(ctx, "sync a replica's disk", func() error { return d.sync(ctx) }); err != nil {
+	sync := d.sync
+	if done == d.Size {
+		sync = func(ctx context.Context) error { return b.syncLast(ctx, d) }
+	}
+	if err := trace.Do(ctx, "sync a replica's disk", func() error { return sync(ctx) }); err != nil {
 		return fmt.Errorf("sync disk %s: %w", disk, err)
 	}
 	d.Done = done
@@ -135,6 +145,35 @@ func (d *disk) sync(ctx context.Context) error {
 	if err := errors.Join(d.error(), d.data.Flush(ctx)); err != nil {
 		return err
 	}
+	return d.check(ctx)
+}
+
+// syncLast has the content's snapshot taken while it is checked: the monitors, who number it, take up to a second. Until the
+// manifest says that the replica is complete it means nothing.
+func (b *inbox) syncLast(ctx context.Context, d *disk) error {
+	d.writes.Wait()
+	if err := errors.Join(d.error(), d.touch(ctx), d.data.Flush(ctx)); err != nil {
+		return err
+	}
+	d.begin(func() error { return snapshot(ctx, d.data, snapOf(b.manifest.Snapshot)) })
+	err := d.check(ctx)
+	d.writes.Wait()
+	err = errors.Join(err, d.error())
+	d.snapped = err == nil
+	return err
+}
+
+// begin has something done that touches an image, whose error comes with the next wait.
+func (d *disk) begin(do func() error) {
+	d.writes.Go(func() {
+		if err := do(); err != nil {
+			d.fail(fmt.Errorf("finish disk %s: %w", d.Target, err))
+		}
+	})
+}
+
+// check reads again what was put, and writes its sums.
+func (d *disk) check(ctx context.Context) error {
 	if err := d.pending.Check(ctx, methods.Bounded(notClosed{d.data}, d.Size)); err != nil {
 		return err
 	}
@@ -171,21 +210,19 @@ func (b *inbox) Finish(ctx context.Context) error {
 	return nil
 }
 
-// snapshots takes those of all images at once: the monitors, who have a second between two decisions, number them together.
+// snapshots takes those that are missing at once: the monitors, who have a second between two decisions, number them together.
 func (b *inbox) snapshots(ctx context.Context) error {
 	snap := snapOf(b.manifest.Snapshot)
 	for target, d := range b.disks {
-		if err := d.finish(ctx); err != nil {
+		var err error
+		if d.Root, err = replica.RootOf(d.sums, d.Size); err != nil {
 			return fmt.Errorf("finish disk %s: %w", target, err)
 		}
 	}
 	for _, d := range b.disks {
-		for _, image := range []Writer{d.data, d.sums} {
-			d.writes.Go(func() {
-				if err := snapshot(ctx, image, snap); err != nil {
-					d.fail(fmt.Errorf("finish disk %s: %w", d.Target, err))
-				}
-			})
+		d.begin(func() error { return snapshot(ctx, d.sums, snap) })
+		if !d.snapped {
+			d.begin(func() error { return errors.Join(d.touch(ctx), snapshot(ctx, d.data, snap)) })
 		}
 	}
 	var errs []error
@@ -196,15 +233,11 @@ func (b *inbox) snapshots(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-func (d *disk) finish(ctx context.Context) (err error) {
-	if d.Root, err = replica.RootOf(d.sums, d.Size); err != nil {
-		return err
-	}
-	return d.touch(ctx)
-}
-
-// touch writes a block again, so that a rollback to this replica shows in the object map.
+// touch writes a block again where nothing was written, so that a rollback to this replica shows in the object map.
 func (d *disk) touch(ctx context.Context) error {
+	if d.written {
+		return nil
+	}
 	block := make([]byte, min(4096, d.Size))
 	if n, err := d.data.ReadAt(block, 0); n < len(block) {
 		return err
@@ -212,6 +245,7 @@ func (d *disk) touch(ctx context.Context) error {
 	if _, err := d.data.WriteAt(block, 0); err != nil {
 		return err
 	}
+	d.written = true
 	return d.data.Flush(ctx)
 }
 

@@ -171,8 +171,8 @@ func writeManifest(ctx context.Context, image Writer, m *replica.Manifest) error
 	return image.Note(ctx, manifestKey+m.Snapshot, string(text))
 }
 
-// find looks for a replica's manifest with the domain's images. It fails with ErrNotFound.
-func (p Place) find(ctx context.Context, k replica.Key) (*replica.Manifest, error) {
+// find looks for a replica's manifest with the images of the domain's disks, but those that were seen. It fails with ErrNotFound.
+func (p Place) find(ctx context.Context, k replica.Key, seen ...string) (*replica.Manifest, error) {
 	if err := k.Check(); err != nil {
 		return nil, err
 	}
@@ -181,6 +181,9 @@ func (p Place) find(ctx context.Context, k replica.Key) (*replica.Manifest, erro
 		return nil, err
 	}
 	for _, target := range of[k.Domain] {
+		if slices.Contains(seen, target) {
+			continue
+		}
 		m, err := p.look(ctx, k, target)
 		if err != nil || m != nil {
 			return m, err

@@ -332,3 +332,25 @@ func TestTargets(t *testing.T) {
 		}
 	}
 }
+
+// TestReplicaThatIsThereNeedsNobodyOutOfTheWay: a guest runs from its image, say.
+func TestReplicaThatIsThereNeedsNobodyOutOfTheWay(t *testing.T) {
+	s := newStage(t)
+	s.sent(1, 0, "vda")
+	guest, err := s.Change(t.Context(), vda)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer guest.Close()
+	to, err := s.place.Begin(t.Context(), manifest(1, 0, "vda"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer to.Close()
+	if m := to.Manifest(); m.State != replica.Complete {
+		t.Errorf("it is %s", m.State)
+	}
+	if _, err := s.place.Begin(t.Context(), manifest(2, 1, "vda")); !errors.Is(err, methods.ErrBlocked) {
+		t.Errorf("got error %v", err)
+	}
+}

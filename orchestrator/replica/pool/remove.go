@@ -65,18 +65,25 @@ func (r *removal) open(ctx context.Context, targets []string) error {
 		if !in {
 			continue
 		}
-		for _, name := range []string{name, name + sumsSuffix} {
-			w, err := r.place.Images.Change(ctx, name)
-			if errors.Is(err, methods.ErrNotFound) {
-				continue
-			}
-			if err != nil {
-				return err
-			}
-			r.images = append(r.images, &owned{Writer: w, name: name})
+		if err := r.own(ctx, name, r.place.Images.Change); err != nil {
+			return err
+		}
+		if err := r.own(ctx, name+sumsSuffix, r.place.Images.Companion); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// opener is a way to open an image for changes.
+type opener func(ctx context.Context, name string) (Writer, error)
+
+func (r *removal) own(ctx context.Context, name string, open opener) error {
+	w, err := open(ctx, name)
+	if err == nil {
+		r.images = append(r.images, &owned{Writer: w, name: name})
+	}
+	return ignoreMissing(err)
 }
 
 func (r *removal) isIn(ctx context.Context, name string) (in bool, err error) {
