@@ -28,6 +28,8 @@ const (
 	mostExtension  = 64 << 10
 	// mostTable is the most entries that QEMU lets the uppermost table have, which are of 8 bytes.
 	mostTable = 32 << 20 / 8
+	// sector is less than what any table begins behind.
+	sector = 512
 )
 
 // header is the part of a qcow2 header that says which other files there are.
@@ -84,7 +86,7 @@ func Written(overlay io.ReaderAt) (bool, error) {
 	if _, err := overlay.ReadAt(table, int64(h.TableOffset)); err != nil {
 		return false, fmt.Errorf("read the table of the qcow2 image: %w", err)
 	}
-	return bytes.ContainsFunc(table, func(r rune) bool { return r != 0 }), nil
+	return bytes.Count(table, []byte{0}) < len(table), nil
 }
 
 // ReadWriterAt is a file that can be read and written at any place.
@@ -111,7 +113,7 @@ func readTable(r io.ReaderAt) (h header, table []byte, err error) {
 	if h, err = readHeader(r); err != nil {
 		return h, nil, err
 	}
-	if h.TableLength > mostTable || h.TableOffset > 1<<40 {
+	if h.TableLength > mostTable || h.TableOffset < sector || h.TableOffset > 1<<40 {
 		return h, nil, errors.New("read qcow2 header: its table cannot be")
 	}
 	return h, make([]byte, 8*int(h.TableLength)), nil
