@@ -16,9 +16,9 @@ import (
 	"github.com/domsnap/domsnap/orchestrator"
 )
 
-// TestShield: round after round, nothing that the guest writes is missing, every snapshot is of one instant, and nothing
+// TestTortureShield: round after round, nothing that the guest writes is missing, every snapshot is of one instant, and nothing
 // of the shield is left that a person, or libvirt, would find.
-func TestShield(t *testing.T) {
+func TestTortureShield(t *testing.T) {
 	x := newTorturer(t, small(fiveKinds()...))
 	before := objects(t)
 	x.boot()

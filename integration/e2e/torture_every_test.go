@@ -57,7 +57,7 @@ func internal(targets ...string) []string {
 
 // TestTortureQEMUDies: the guest's QEMU alone dies, and the create goes on as well as it can.
 func TestTortureQEMUDies(t *testing.T) {
-	x := newTorturer(t, small(fiveKinds()...))
+	x := newTorturer(t, small(lab.QcowFile, lab.RBD))
 	x.shieldedEnd("QEMU dies", func(*os.Process) {
 		dies("qemu-system-x86_64")
 		x.await(func() bool { return strings.Contains(tool(t, "virsh", "domstate", x.Name()), "shut off") }, true, 10*time.Second)

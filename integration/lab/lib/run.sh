@@ -69,14 +69,16 @@ allowed_cpus() {
 	done
 }
 
-# choose_cpu sets cpu to one that no other lab is on, if there is one. All of a lab stays on one CPU: its kernel and what runs
+# choose_cpu sets cpu to one that as few other labs are on as can be. All of a lab stays on one CPU: its kernel and what runs
 # in it take turns at every system call, which takes up to ten times as long from one CPU to another.
 choose_cpu() {
-	for cpu in $(allowed_cpus); do
-		exec 7>>"$cache/cpu-$cpu.lock"
-		flock -n 7 && break
+	local place
+	for place in {1..9}; do
+		for cpu in $(allowed_cpus); do
+			exec 7>>"$cache/cpu-$cpu-$place.lock"
+			! flock -n 7 || return 0
+		done
 	done
-	return 0
 }
 
 # boot starts the kernel with the command's two streams on descriptors 3 and 4.
