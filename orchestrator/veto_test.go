@@ -145,13 +145,14 @@ func TestVetoOfAStartWithoutAnOverlay(t *testing.T) {
 	}
 }
 
-// overlayOf is as much of a qcow2 image as says whether anything is in it: a header and the uppermost table behind it.
+// overlayOf is as much of a qcow2 image as says whether anything is in it: a header and the uppermost table behind it, which
+// has one entry and begins at 512.
 func overlayOf(written bool) []byte {
-	text := make([]byte, 128+8)
+	text := make([]byte, 512+8)
 	copy(text, "QFI\xfb\x00\x00\x00\x03")
-	text[39], text[47] = 1, 128
+	text[39], text[46] = 1, 2
 	if written {
-		text[128] = 0x80
+		text[512] = 0x80
 	}
 	return text
 }
