@@ -36,10 +36,7 @@ func Veto(stateDir string, d xmlspec.DomainID) error {
 
 // vetoWithout is for a start without overlays that have something.
 func vetoWithout(stateDir string, d xmlspec.DomainID, overlays []shield.Overlay) error {
-	for _, o := range overlays {
-		if slices.Contains(d.Sources, xmlspec.DiskFile{File: o.File}) {
-			continue
-		}
+	for _, o := range missing(d, overlays) {
 		written, err := shieldFolder(stateDir, d.UUID).Written(o)
 		if err != nil {
 			return veto("domain %s may start without what its guest wrote: run domsnap recover %s: %w", d.Name, d.Name, err)
@@ -51,6 +48,13 @@ func vetoWithout(stateDir string, d xmlspec.DomainID, overlays []shield.Overlay)
 	return nil
 }
 
+// missing are the overlays that no disk of the domain is on.
+func missing(d xmlspec.DomainID, overlays []shield.Overlay) []shield.Overlay {
+	return slices.DeleteFunc(slices.Clone(overlays), func(o shield.Overlay) bool {
+		return slices.Contains(d.Sources, xmlspec.DiskFile{File: o.File})
+	})
+}
+
 // VetoRestore says why a domain must not go on with memory that was saved: what its disks had then may be in the overlays of
 // a shield, of which libvirt knew nothing. Like Veto it reads one file.
 func VetoRestore(stateDir string, d xmlspec.DomainID) error {
@@ -58,10 +62,7 @@ func VetoRestore(stateDir string, d xmlspec.DomainID) error {
 	if err != nil {
 		return nil
 	}
-	for _, o := range intent.Shield {
-		if slices.Contains(d.Sources, xmlspec.DiskFile{File: o.File}) {
-			continue
-		}
+	if len(missing(d, intent.Shield)) > 0 {
 		return veto("domain %s was saved while its disks were on overlays: run domsnap recover %s", d.Name, d.Name)
 	}
 	return nil

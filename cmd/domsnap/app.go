@@ -123,7 +123,7 @@ func (ui *ui) orchestrator(c *cli.Context, host *virt.Host) (*orchestrator.Orche
 		DiskAccess: image.Access{},
 		Run:        command.Host{},
 		StateDir:   c.String(optStateDir),
-		Guardian:   startGuardian(c.String(optConnect), c.String(optStateDir)),
+		Guardian:   startGuardian(c),
 		Watch:      ui.watch,
 	}), nil
 }

@@ -18,15 +18,18 @@ const (
 	systemdTimeout = 5 * time.Second
 )
 
-// itself is this program again, with one of the hidden commands that it runs itself with and the same global options.
-func itself(c *cli.Context, verb string, args ...string) (*exec.Cmd, error) {
+// itself is this program again under another name, with one of the hidden commands that it runs itself with and the same
+// global options.
+func itself(c *cli.Context, name string, args ...string) (*exec.Cmd, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find this program: %w", err)
 	}
 	options := []string{"--" + optConnect, c.String(optConnect), "--" + optStateDir, c.String(optStateDir),
-		"--" + optEngineDir, c.String(optEngineDir), verb, "--"}
-	return exec.Command(self, append(options, args...)...), nil
+		"--" + optEngineDir, c.String(optEngineDir)}
+	cmd := exec.Command(self, append(options, args...)...)
+	cmd.Args[0] = name
+	return cmd, nil
 }
 
 // startAside starts a process that has nothing of ours: no terminal, no files, no session, and where systemd runs a unit of

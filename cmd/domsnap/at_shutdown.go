@@ -54,11 +54,10 @@ func cancelRevert(ctx context.Context, o *orchestrator.Orchestrator, opts orches
 
 // startDue starts what does what is asked for at the shutdown, and does not wait for it.
 func startDue(c *cli.Context, uuid string) error {
-	cmd, err := itself(c, dueVerb, uuid)
+	cmd, err := itself(c, dueName, dueVerb, "--", uuid)
 	if err != nil {
 		return err
 	}
-	cmd.Args[0] = dueName
 	// With our process id, since the unit of the last time may not have gone yet.
 	if err := startAside(cmd, fmt.Sprintf("%s-%s-%d", dueName, uuid, os.Getpid())); err != nil {
 		return fmt.Errorf("start what reverts the domain: %w", err)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"os/signal"
 	"strconv"
 	"syscall"
@@ -33,16 +32,14 @@ const (
 
 // startGuardian starts this program again as the guardian of a domain, outside the systemd unit that we may run in. Where
 // systemd does not let it go, it starts as any process does.
-func startGuardian(uri, stateDir string) orchestrator.StartGuardian {
+func startGuardian(c *cli.Context) orchestrator.StartGuardian {
 	return func(_ context.Context, d methods.Domain, lock *os.File) (orchestrator.GuardianProcess, error) {
-		self, err := os.Executable()
-		if err != nil {
-			return nil, fmt.Errorf("find this program: %w", err)
-		}
 		// No context: the guardian lives on when we are told to stop.
-		cmd := exec.Command(self, guardianVerb, "--connect", uri, "--state-dir", stateDir,
-			"--"+optHolder, strconv.Itoa(os.Getpid()), "--", d.UUID, d.Name)
-		cmd.Args[0], cmd.Stderr = guardianName, os.Stderr
+		cmd, err := itself(c, guardianName, guardianVerb, "--"+optHolder, strconv.Itoa(os.Getpid()), "--", d.UUID, d.Name)
+		if err != nil {
+			return nil, err
+		}
+		cmd.Stderr = os.Stderr
 		// With our process id, since the scope of one that has just ended may not have gone yet.
 		if scoped, err := inScope(cmd, fmt.Sprintf("%s-%s-%d", guardianName, d.UUID, os.Getpid())); err == nil {
 			if p, err := quiesce.StartGuardian(scoped, lock); err == nil {

@@ -57,11 +57,10 @@ func keepLease(c *cli.Context, s *orchestrator.Snapshot, l lease.Lease) error {
 	if !l.Until.IsZero() {
 		until = l.Until.Format(time.RFC3339)
 	}
-	cmd, err := itself(c, leaseVerb, s.DomainUUID, until, string(l.Holder))
+	cmd, err := itself(c, leaseName, leaseVerb, "--", s.DomainUUID, until, string(l.Holder))
 	if err != nil {
 		return err
 	}
-	cmd.Args[0] = leaseName
 	if err := startAside(cmd, fmt.Sprintf("%s-%s", leaseName, s.ID)); err != nil {
 		return fmt.Errorf("start what deletes snapshot %s when its lease is over: %w", s.Name, err)
 	}

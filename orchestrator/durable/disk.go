@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 )
 
@@ -46,6 +47,19 @@ func (d Disk) Remove(name string) error { return os.Remove(d.path(name)) }
 
 // ReadFile implements Directory.
 func (d Disk) ReadFile(name string) ([]byte, error) { return os.ReadFile(d.path(name)) }
+
+// Named lists the files whose names end so, without that end.
+func (d Disk) Named(suffix string) ([]string, error) {
+	paths, err := filepath.Glob(filepath.Join(d.Dir, "*"+suffix))
+	if err != nil {
+		return nil, err
+	}
+	names := make([]string, len(paths))
+	for i, p := range paths {
+		names[i] = strings.TrimSuffix(filepath.Base(p), suffix)
+	}
+	return names, nil
+}
 
 // Sync implements Directory.
 func (d Disk) Sync() error {

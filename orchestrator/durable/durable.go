@@ -4,6 +4,7 @@ package durable
 import (
 	"errors"
 	"io"
+	"io/fs"
 )
 
 // Directory is what is asked of a file system. What is written may get lost, or get there in any order, until it is synced:
@@ -33,6 +34,18 @@ func Replace(d Directory, name string, text []byte) error {
 		return errors.Join(err, d.Remove(beside))
 	}
 	if err := d.Rename(beside, name); err != nil {
+		return err
+	}
+	return d.Sync()
+}
+
+// Remove takes a file away, durably. One that is not there is no error.
+func Remove(d Directory, name string) error {
+	err := d.Remove(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
 		return err
 	}
 	return d.Sync()

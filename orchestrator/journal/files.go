@@ -1,8 +1,6 @@
 package journal
 
 import (
-	"errors"
-	"io/fs"
 	"path/filepath"
 
 	"github.com/domsnap/domsnap/orchestrator/durable"
@@ -40,13 +38,4 @@ func (f files) pending(uuid string) (*Intent, error) {
 	return decodeAll(text)
 }
 
-func (f files) end(uuid string) error {
-	err := f.Remove(nameOf(uuid))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	return f.Sync()
-}
+func (f files) end(uuid string) error { return durable.Remove(f, nameOf(uuid)) }

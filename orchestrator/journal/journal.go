@@ -12,7 +12,6 @@ import (
 	"io/fs"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/domsnap/domsnap/methods"
@@ -123,13 +122,9 @@ func (j Journal) End(uuid string) error {
 
 // Domains lists the UUIDs of the domains with unfinished work.
 func (j Journal) Domains() ([]string, error) {
-	paths, err := filepath.Glob(filepath.Join(j.Dir, "*"+suffix))
+	uuids, err := durable.Disk{Dir: j.Dir}.Named(suffix)
 	if err != nil {
 		return nil, fmt.Errorf("list journal: %w", err)
-	}
-	uuids := make([]string, 0, len(paths))
-	for _, p := range paths {
-		uuids = append(uuids, strings.TrimSuffix(filepath.Base(p), suffix))
 	}
 	return uuids, nil
 }

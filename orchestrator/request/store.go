@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 
 	"github.com/domsnap/domsnap/orchestrator/durable"
@@ -51,14 +50,7 @@ func (s Store) Get(uuid string) (*Revert, error) {
 
 // Remove takes the request of a domain away, durably. There being none is no error.
 func (s Store) Remove(uuid string) error {
-	err := s.disk().Remove(nameOf(uuid))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err == nil {
-		err = s.disk().Sync()
-	}
-	if err != nil {
+	if err := durable.Remove(s.disk(), nameOf(uuid)); err != nil {
 		return fmt.Errorf("take back what is asked for at the shutdown: %w", err)
 	}
 	return nil
@@ -66,13 +58,9 @@ func (s Store) Remove(uuid string) error {
 
 // Domains lists the UUIDs of the domains that have one.
 func (s Store) Domains() ([]string, error) {
-	paths, err := filepath.Glob(filepath.Join(s.Dir, "*"+suffix))
+	uuids, err := s.disk().Named(suffix)
 	if err != nil {
 		return nil, fmt.Errorf("list what is asked for at shutdowns: %w", err)
-	}
-	uuids := make([]string, len(paths))
-	for i, p := range paths {
-		uuids[i] = strings.TrimSuffix(filepath.Base(p), suffix)
 	}
 	return uuids, nil
 }
