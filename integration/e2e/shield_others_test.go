@@ -143,8 +143,7 @@ func (x *torturer) isSavedLater() {
 	file, acked := filepath.Join(x.t.TempDir(), "domain.xml"), 0
 	x.runAt("before take vdc by btrfs#1", x.createsRunning("--shield").args, x.losePower)
 	x.await(guarded, false, longestHeld)
-	check(x.t, x.Start())
-	check(x.t, x.WaitAgent(lab.BootTimeout))
+	x.on()
 	x.startChain()
 	x.await(func() bool { return x.acked() > 2 }, true, time.Minute)
 	acked = x.acked()
@@ -169,8 +168,7 @@ func (x *torturer) hook(operation, file string) (string, error) {
 
 func (x *torturer) startsAgain(acked int) {
 	x.t.Helper()
-	check(x.t, x.Start())
-	check(x.t, x.WaitAgent(lab.BootTimeout))
+	x.on()
 	x.checkRecords(acked)
 	x.startChain()
 }

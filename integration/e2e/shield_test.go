@@ -10,9 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/domsnap/domsnap/integration/lab"
 	"github.com/domsnap/domsnap/orchestrator"
 )
 
@@ -125,21 +123,12 @@ func (x *torturer) others() string {
 
 // shieldedEnd has the guest end at each act of a create.
 func (x *torturer) shieldedEnd(name string, end func(*os.Process)) {
-	t := x.t
-	t.Helper()
-	before, start := objects(t), time.Now()
+	x.t.Helper()
+	before := objects(x.t)
 	x.boot()
 	v := x.createsRunning("--shield")
 	all := x.points(v)
-	chosen := choose(all, x.every)
-	for _, point := range chosen {
-		t.Logf("%s: %s", name, point)
-		x.endsAt(point, v, end)
-		if t.Failed() {
-			t.Fatalf("%s %s", name, point)
-		}
-	}
-	x.passed(tally{v.name, name, len(all), len(chosen), start})
+	x.each(way{v.name, name, len(all)}, choose(all, x.every), func(point string) { x.endsAt(point, v, end) })
 	x.end(before)
 }
 
@@ -158,8 +147,7 @@ func (x *torturer) endsAt(point string, v victim, end func(*os.Process)) {
 		end(domsnap)
 	})
 	x.await(guarded, false, longestHeld)
-	check(x.t, x.Start())
-	check(x.t, x.WaitAgent(lab.BootTimeout))
+	x.on()
 	x.checkRecords(acked)
 	x.recoverAll()
 	x.checkRecords(acked)

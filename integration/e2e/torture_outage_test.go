@@ -76,21 +76,15 @@ func (x *torturer) hangAgent() {
 // lose has the outage come at each point of the verb. Whatever comes of it domsnap says so, and the guest goes on.
 func (x *torturer) lose(v victim, o outage) {
 	x.t.Helper()
-	start, all := time.Now(), x.points(v)
-	chosen := choose(all, x.every)
-	for _, point := range chosen {
-		x.t.Logf("%s: %s %s", v.name, o.name, point)
+	all := x.points(v)
+	x.each(way{v.name, o.name, len(all)}, choose(all, x.every), func(point string) {
 		v.ready()
 		code := x.outageAt(point, o, v.args)
 		if done := v.done(); code == 0 && !done {
 			x.t.Errorf("exit %d, done is %v", code, done)
 		}
 		x.recover(v)
-		if x.t.Failed() {
-			x.t.Fatalf("%s: %s %s", v.name, o.name, point)
-		}
-	}
-	x.passed(tally{v.name, o.name, len(all), len(chosen), start})
+	})
 }
 
 // outageAt runs the verb, has the outage when it has come to the point, and gives the exit code.

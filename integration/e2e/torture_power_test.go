@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"testing"
-	"time"
 
 	"github.com/domsnap/domsnap/integration/lab"
 )
@@ -39,26 +38,28 @@ func TestTorturePowerLossOff(t *testing.T) {
 // powerless has the power lost at each point of the verb, and at its end: that it has said to be done is durable.
 func (x *torturer) powerless(v victim) {
 	x.t.Helper()
-	start, all := time.Now(), x.points(v)
-	chosen := choose(all, x.every)
-	for _, point := range chosen {
-		x.t.Logf("%s: power lost %s", v.name, point)
+	all := x.points(v)
+	x.each(way{v.name, "power lost", len(all)}, append(choose(all, x.every), atItsEnd), func(point string) {
 		v.ready()
-		x.runAt(point, v.args, x.losePower)
-		x.recover(v)
-		if x.t.Failed() {
-			x.t.Fatalf("%s: power lost %s", v.name, point)
+		if point == atItsEnd {
+			x.powerlessAfter(v)
+		} else {
+			x.runAt(point, v.args, x.losePower)
 		}
-	}
-	v.ready()
+		x.recover(v)
+	})
+}
+
+const atItsEnd = "at its end"
+
+func (x *torturer) powerlessAfter(v victim) {
+	x.t.Helper()
 	ended := x.p.Command(x.t.Context(), v.args...)
 	check(x.t, ended.Run())
 	x.losePower(ended.Process)
 	if !v.done() {
 		x.t.Errorf("%s has said that it is done, and is not", v.name)
 	}
-	x.recover(v)
-	x.passed(tally{v.name, "power lost", len(all), len(chosen) + 1, start})
 }
 
 // definitions is where libvirt has its own.

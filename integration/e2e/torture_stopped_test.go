@@ -33,18 +33,12 @@ func TestTortureStopped(t *testing.T) {
 
 func (x *torturer) late(v victim, name string, acts []string, wait func(*os.Process)) {
 	x.t.Helper()
-	start := time.Now()
-	for _, point := range acts {
-		x.t.Logf("%s: %s %s", v.name, name, point)
+	x.each(way{v.name, name, len(acts)}, acts, func(point string) {
 		v.ready()
 		x.runAt(point, v.args, wait)
 		x.recover(v)
 		x.checkNoShield()
-		if x.t.Failed() {
-			x.t.Fatalf("%s: %s %s", v.name, name, point)
-		}
-	}
-	x.passed(tally{v.name, name, len(acts), len(acts), start})
+	})
 }
 
 // whileHeld are the points at which something changes while the guest is frozen or paused.

@@ -77,35 +77,41 @@ func failing(t *testing.T, stateDir string) cli.Program {
 // run interrupts the verb at each of its points.
 func (x *torturer) run(v victim) {
 	x.t.Helper()
-	start, all := time.Now(), x.points(v)
-	chosen := x.choose(v, all)
-	for _, point := range chosen {
-		x.t.Logf("%s: %s", v.name, point)
+	all := x.points(v)
+	x.each(way{v.name, "domsnap killed", len(all)}, x.choose(v, all), func(point string) {
 		v.ready()
 		x.interrupt(point, kill, v.args)
 		x.recover(v)
-		if x.t.Failed() {
-			x.t.Fatalf("%s: interrupted %s", v.name, point)
-		}
-	}
+	})
 	if x.base != nil {
 		x.checkSnapshot("base", x.base)
 	}
-	x.passed(tally{v.name, "domsnap killed", len(all), len(chosen), start})
 }
 
-// tally is what came of one way of interrupting a verb.
-type tally struct {
-	name, how     string
-	points, tried int
-	start         time.Time
+// way is a way of interrupting a verb, which has so many points.
+type way struct {
+	name, how string
+	points    int
 }
 
-// passed tells of what has gone well, for the report.
-func (x *torturer) passed(c tally) {
+// each tries points, and tells of what has gone well, for the report.
+func (x *torturer) each(w way, points []string, try func(point string)) {
+	x.t.Helper()
+	start := time.Now()
+	for _, point := range points {
+		x.t.Logf("%s: %s %s", w.name, w.how, point)
+		try(point)
+		if x.t.Failed() {
+			x.t.Fatalf("%s: %s %s", w.name, w.how, point)
+		}
+	}
+	x.passed(w, len(points), start)
+}
+
+func (x *torturer) passed(w way, tried int, start time.Time) {
 	x.t.Helper()
 	x.t.Logf("torture: %s; %s; %d points; %d tried; held at most %d ms after; %.0f s",
-		c.name, c.how, c.points, c.tried, x.worst.Milliseconds(), time.Since(c.start).Seconds())
+		w.name, w.how, w.points, tried, x.worst.Milliseconds(), time.Since(start).Seconds())
 }
 
 // points runs the verb to its end and lists what it reached.

@@ -55,7 +55,7 @@ func (x *torturer) lieTo(v victim) {
 		x.t.Logf("%s: %s %s", v.name, c.call, c.lie.name)
 		x.lie(v, c.call, c.lie.script)
 	}
-	x.passed(tally{v.name, "tools lie", len(all), len(chosen), start})
+	x.passed(way{v.name, "tools lie", len(all)}, len(chosen), start)
 }
 
 // badCall is a call of a tool that ends in a bad way.

@@ -5,7 +5,6 @@ package e2e
 import (
 	"slices"
 
-	"github.com/domsnap/domsnap/integration/lab"
 	"github.com/domsnap/domsnap/orchestrator"
 )
 
@@ -153,8 +152,7 @@ func (x *torturer) checkInstantOf(s *orchestrator.Snapshot) {
 // boot starts the guest, which then writes.
 func (x *torturer) boot() {
 	x.t.Helper()
-	check(x.t, x.Start())
-	check(x.t, x.WaitAgent(lab.BootTimeout))
+	x.on()
 	x.startChain()
 }
 
