@@ -98,6 +98,14 @@ func PlanDrop(ctx context.Context, m Method, req DropRequest) (DropPlan, error) 
 	return m.(Merger).PlanDrop(ctx, req)
 }
 
+// CheckDrop finds, as far as the method can say, why Drop of the same request would fail. It changes nothing.
+func CheckDrop(ctx context.Context, m Method, req DropRequest) error {
+	if c, ok := m.(DropChecker); ok {
+		return c.CheckDrop(ctx, req)
+	}
+	return nil
+}
+
 // SourceOf asks the method where others read the snapshot. It fails with ErrUnsupported where nobody else can.
 func SourceOf(ctx context.Context, m Method, ref Ref) (BackupSource, error) {
 	if !VerbsOf(m).Source {

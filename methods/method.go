@@ -23,6 +23,7 @@
 // Deleting:
 //
 //	plan, _ := methods.PlanDrop(ctx, m, req)     // who still needs it, whose name changes
+//	methods.CheckDrop(ctx, m, req)               // of every disk, before anything goes
 //	m.Drop(ctx, req)                             // dropping what is gone is no error
 //
 // What a method must do is Method, six verbs. What it may do is one small interface for each verb, in optional.go.

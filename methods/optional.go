@@ -87,7 +87,8 @@ type Prepared interface {
 // Merger is for a method whose snapshots hold data of what came after them, so that dropping one moves data
 // and may rename its neighbours. Without it a drop concerns nobody else.
 type Merger interface {
-	// PlanDrop says what Drop of the same request would do. It changes nothing.
+	// PlanDrop says what Drop of the same request would do. It changes nothing. It fails with ErrBlocked where a person
+	// has to move something first, as CheckDrop does.
 	PlanDrop(ctx context.Context, req DropRequest) (DropPlan, error)
 }
 
@@ -102,6 +103,15 @@ type DropPlan struct {
 	// Disturbs are the ids of the other snapshots that nobody may be reading meanwhile: what they are read through is
 	// written to, or goes. Those that are renamed are disturbed anyway.
 	Disturbs []string
+}
+
+// DropChecker is for a method that can find beforehand what stands in the way of a drop. Without it the drop itself finds
+// it, when snapshots of other disks may be gone already. What a Merger finds it may say in PlanDrop as well.
+type DropChecker interface {
+	// CheckDrop finds every reason that can be known why Drop of the same request would fail: somebody has the snapshot
+	// open, others were made of it, it is not the one that was recorded. It changes nothing. It fails with ErrBlocked; a
+	// snapshot that is not there is not an error.
+	CheckDrop(ctx context.Context, req DropRequest) error
 }
 
 // Sourcer is for a method whose snapshots others can read in their place. Without it they are read through

@@ -31,7 +31,8 @@ type PendingDelete struct {
 	Because []string `json:"because"`
 }
 
-// Delete removes snapshots, youngest first. The present content of the disks and all other snapshots stay.
+// Delete removes snapshots, youngest first. The present content of the disks and all other snapshots stay. Where something
+// that a person can move stands in the way of one, that is methods.ErrBlocked and nothing is changed.
 func (o *Orchestrator) Delete(ctx context.Context, opts DeleteOptions) (_ *DeleteResult, err error) {
 	op, err := o.begin(ctx, opts.Domain)
 	if err != nil {
@@ -42,18 +43,26 @@ func (o *Orchestrator) Delete(ctx context.Context, opts DeleteOptions) (_ *Delet
 	if err != nil {
 		return nil, err
 	}
-	return op.deleteAll(ctx, ids, opts.Metadata)
+	// The first is looked at anyway, before anything is changed.
+	if err := op.checkDrops(ctx, ids[min(1, len(ids)):], opts.Metadata); err != nil {
+		return nil, err
+	}
+	d := op.deletion()
+	d.metadataOnly = opts.Metadata
+	return d.all(ctx, ids)
 }
 
-// deleteAll deletes the snapshots in this order, and then what was waiting for them.
-func (op *operation) deleteAll(ctx context.Context, ids []string, metadataOnly bool) (*DeleteResult, error) {
-	d := op.deletion()
+// checkDrops fails where one of the snapshots cannot be deleted, so that none of them is.
+func (op *operation) checkDrops(ctx context.Context, ids []string, metadataOnly bool) error {
+	if metadataOnly {
+		return nil
+	}
 	for _, id := range ids {
-		if err := d.one(ctx, id, metadataOnly); err != nil {
-			return nil, err
+		if _, err := op.planDrops(ctx, op.byID(id)); err != nil {
+			return err
 		}
 	}
-	return &d.result, d.retryPending(ctx)
+	return nil
 }
 
 // PlanDelete lists what Delete would do.
@@ -66,7 +75,7 @@ func (o *Orchestrator) PlanDelete(ctx context.Context, opts DeleteOptions) ([]Pl
 	if err != nil {
 		return nil, err
 	}
-	return op.deleteSteps(ids, opts.Metadata), nil
+	return op.deleteSteps(ids, opts.Metadata), op.checkDrops(ctx, ids, opts.Metadata)
 }
 
 func (op *operation) deleteSteps(ids []string, metadataOnly bool) []PlannedStep {
@@ -114,7 +123,11 @@ func (op *operation) descendants(id string) []string {
 type deletion struct {
 	*operation
 	*runner
-	result DeleteResult
+	// metadataOnly forgets the snapshots and touches no storage.
+	metadataOnly bool
+	// patient: a snapshot that something stands in the way of is deleted later; else it is refused.
+	patient bool
+	result  DeleteResult
 }
 
 func (op *operation) deletion() *deletion {
@@ -124,24 +137,43 @@ func (op *operation) deletion() *deletion {
 	}
 }
 
+// all deletes the snapshots in this order, and then what was waiting for them.
+func (d *deletion) all(ctx context.Context, ids []string) (*DeleteResult, error) {
+	one := d.one
+	if d.metadataOnly {
+		one = d.forget
+	}
+	for _, id := range ids {
+		if err := one(ctx, id); err != nil {
+			return nil, err
+		}
+	}
+	return &d.result, d.retryPending(ctx)
+}
+
+// forget leaves the storage as it is, and firmware and TPM for who adopts the snapshot.
+func (d *deletion) forget(ctx context.Context, id string) error {
+	s := d.byID(id)
+	machine := s.Machine != ""
+	d.result.Deleted = append(d.result.Deleted, s.Name)
+	d.lineage.Forget(id)
+	if err := d.commit(ctx); err != nil || machine {
+		return err
+	}
+	return d.forgetMachines(id)
+}
+
 // one deletes a snapshot, or marks it for later when others need it.
-func (d *deletion) one(ctx context.Context, id string, metadataOnly bool) error {
+func (d *deletion) one(ctx context.Context, id string) error {
 	s := d.byID(id)
 	name := s.Name
-	if metadataOnly {
-		// Firmware and TPM stay for who adopts it.
-		machine := s.Machine != ""
-		d.lineage.Forget(id)
-		d.result.Deleted = append(d.result.Deleted, name)
-		if err := d.commit(ctx); err != nil || machine {
-			return err
-		}
-		return d.forgetMachines(id)
-	}
 	if err := d.checkPlaced(ctx); err != nil {
 		return err
 	}
 	drops, err := d.planDrops(ctx, s)
+	if d.patient && errors.Is(err, methods.ErrBlocked) {
+		return d.postpone(ctx, id, []string{err.Error()})
+	}
 	if err != nil {
 		return err
 	}
@@ -231,11 +263,11 @@ func (d *deletion) retryPending(ctx context.Context) error {
 			s := d.byID(id)
 			name := s.Name
 			drops, err := d.planDrops(ctx, s)
+			if errors.Is(err, methods.ErrBlocked) || len(drops.neededBy()) > 0 {
+				continue
+			}
 			if err != nil {
 				return err
-			}
-			if len(drops.neededBy()) > 0 {
-				continue
 			}
 			if err := d.drop(ctx, s, drops); err != nil {
 				return err
@@ -268,6 +300,7 @@ func (d drops) neededBy() []string {
 	return by
 }
 
+// planDrops asks all disks for what stands in the way, but for a snapshot that is needed, which stays anyway.
 func (op *operation) planDrops(ctx context.Context, s *xmlspec.LineageSnapshot) (drops, error) {
 	if err := errors.Join(op.refresh(ctx), op.findHolds(), op.findBases()); err != nil {
 		return nil, err
@@ -281,7 +314,20 @@ func (op *operation) planDrops(ctx context.Context, s *xmlspec.LineageSnapshot) 
 		one.plan.NeededBy = append(one.plan.NeededBy, op.incrementsOf(s.ID)...)
 		all = append(all, one)
 	}
-	return all, nil
+	if len(all.neededBy()) > 0 {
+		return all, nil
+	}
+	return all, all.check(ctx)
+}
+
+// check finds what would fail later, when other disks have lost their part of the snapshot.
+func (d drops) check(ctx context.Context) error {
+	for _, one := range d {
+		if err := methods.CheckDrop(ctx, one.method, one.req); err != nil {
+			return fmt.Errorf("plan the delete of disk %s: %w", one.req.Ref.Disk.Target, err)
+		}
+	}
+	return nil
 }
 
 func (op *operation) planDrop(ctx context.Context, ref methods.Ref) (plannedDrop, error) {

@@ -19,7 +19,7 @@ func leaseOf(s *xmlspec.LineageSnapshot) lease.Lease {
 }
 
 // Expire deletes the temporary snapshots of a domain whose lease is over, the youngest first, and what waits for nobody any
-// more.
+// more. One that something stands in the way of goes later.
 func (o *Orchestrator) Expire(ctx context.Context, domain string) (_ *DeleteResult, err error) {
 	op, err := o.look(ctx, domain)
 	if err != nil {
@@ -32,7 +32,9 @@ func (o *Orchestrator) Expire(ctx context.Context, domain string) (_ *DeleteResu
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, op.end()) }()
-	return op.deleteAll(ctx, op.expired(), false)
+	d := op.deletion()
+	d.patient = true
+	return d.all(ctx, op.expired())
 }
 
 // expired are the ids of the snapshots whose lease is over, the youngest first.

@@ -40,7 +40,7 @@ type Kept struct {
 	Because []string `json:"because"`
 }
 
-// Prune deletes the snapshots that no rule keeps, the youngest first.
+// Prune deletes the snapshots that no rule keeps, the youngest first. One that something stands in the way of goes later.
 func (o *Orchestrator) Prune(ctx context.Context, opts PruneOptions) (_ *PruneResult, err error) {
 	if err := opts.check(); err != nil {
 		return nil, err
@@ -54,7 +54,9 @@ func (o *Orchestrator) Prune(ctx context.Context, opts PruneOptions) (_ *PruneRe
 	if err != nil {
 		return nil, err
 	}
-	deleted, err := op.deleteAll(ctx, p.doomed, false)
+	d := op.deletion()
+	d.patient = true
+	deleted, err := d.all(ctx, p.doomed)
 	if err != nil {
 		return nil, err
 	}

@@ -90,12 +90,13 @@ func (m *Method) choose(fs filesystem, alone bool) (way, error) {
 }
 
 var (
-	_ methods.Method   = (*Method)(nil)
-	_ methods.Sourcer  = (*Method)(nil)
-	_ methods.Claimer  = (*Method)(nil)
-	_ methods.Preparer = (*Method)(nil)
-	_ methods.Reverter = (*Method)(nil)
-	_ methods.Differ   = (*Method)(nil)
-	_ methods.Lister   = (*Method)(nil)
-	_ methods.Prober   = (*Method)(nil)
+	_ methods.Method      = (*Method)(nil)
+	_ methods.Sourcer     = (*Method)(nil)
+	_ methods.Claimer     = (*Method)(nil)
+	_ methods.Preparer    = (*Method)(nil)
+	_ methods.Reverter    = (*Method)(nil)
+	_ methods.Differ      = (*Method)(nil)
+	_ methods.Lister      = (*Method)(nil)
+	_ methods.Prober      = (*Method)(nil)
+	_ methods.DropChecker = (*Method)(nil)
 )

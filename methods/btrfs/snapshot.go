@@ -57,6 +57,22 @@ func (m *Method) Drop(ctx context.Context, req methods.DropRequest) error {
 	return nil
 }
 
+// CheckDrop implements methods.DropChecker.
+func (m *Method) CheckDrop(_ context.Context, req methods.DropRequest) error {
+	l, err := m.recorded(req.Ref)
+	if err != nil {
+		return err
+	}
+	p, store, err := l.openStore()
+	if errors.Is(err, methods.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("look for snapshot %s: %w", req.Ref.Name, err)
+	}
+	return errors.Join(store.Close(), p.Close())
+}
+
 func (l location) drop() error {
 	p, store, err := l.openStore()
 	if err != nil {

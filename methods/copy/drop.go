@@ -16,15 +16,12 @@ import (
 // Drop implements methods.Method. A copy at work may still be written by libvirt, also when who began it is gone.
 func (m *Method) Drop(ctx context.Context, req methods.DropRequest) (err error) {
 	ref := req.Ref
-	if err := errors.Join(ctx.Err(), checkName(ref)); err != nil {
+	if err := ctx.Err(); err != nil {
 		return err
 	}
-	in, err := m.openFolder(filepath.Dir(ref.Name))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("find copy %s: %w", ref.Name, err)
+	in, err := m.folderOf(ref)
+	if in == nil {
+		return err
 	}
 	defer func() { err = errors.Join(err, in.Close()) }()
 	if err := m.endCopy(ctx, in, ref); err != nil {
@@ -34,6 +31,30 @@ func (m *Method) Drop(ctx context.Context, req methods.DropRequest) (err error) 
 		return err
 	}
 	return in.removeEmpty()
+}
+
+// CheckDrop implements methods.DropChecker.
+func (m *Method) CheckDrop(_ context.Context, req methods.DropRequest) error {
+	in, err := m.folderOf(req.Ref)
+	if in == nil {
+		return err
+	}
+	return in.Close()
+}
+
+// folderOf opens the directory that the copy is in; nil where there is none.
+func (m *Method) folderOf(ref methods.Ref) (*folder, error) {
+	if err := checkName(ref); err != nil {
+		return nil, err
+	}
+	in, err := m.openFolder(filepath.Dir(ref.Name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("find copy %s: %w", ref.Name, err)
+	}
+	return in, nil
 }
 
 func (m *Method) endCopy(ctx context.Context, in *folder, ref methods.Ref) error {

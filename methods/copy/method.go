@@ -157,10 +157,11 @@ func (*Method) Source(_ context.Context, ref methods.Ref) (methods.BackupSource,
 }
 
 var (
-	_ methods.Method   = (*Method)(nil)
-	_ methods.Claimer  = (*Method)(nil)
-	_ methods.Checker  = (*Method)(nil)
-	_ methods.Preparer = (*Method)(nil)
-	_ methods.Sourcer  = (*Method)(nil)
-	_ methods.Lister   = (*Method)(nil)
+	_ methods.Method      = (*Method)(nil)
+	_ methods.Claimer     = (*Method)(nil)
+	_ methods.Checker     = (*Method)(nil)
+	_ methods.Preparer    = (*Method)(nil)
+	_ methods.Sourcer     = (*Method)(nil)
+	_ methods.Lister      = (*Method)(nil)
+	_ methods.DropChecker = (*Method)(nil)
 )

@@ -12,22 +12,34 @@ import (
 // is this snapshot: the tag is set when it is made, and a volume that a revert has only moved aside so far
 // does not have it yet.
 func (m *Method) Drop(ctx context.Context, req methods.DropRequest) error {
-	t, err := parseRef(req.Ref)
-	if err != nil {
-		return err
-	}
-	g, err := m.groupWhenClosed(ctx, t.snapshot)
-	if err != nil {
-		return err
-	}
-	v, ok := g.find(t.snapshot.volume)
-	if !ok {
-		return nil
-	}
-	if err := t.checkDrop(v); err != nil {
+	t, there, err := m.droppable(ctx, req)
+	if err != nil || !there {
 		return err
 	}
 	return m.remove(ctx, t.snapshot)
+}
+
+// CheckDrop implements methods.DropChecker.
+func (m *Method) CheckDrop(ctx context.Context, req methods.DropRequest) error {
+	_, _, err := m.droppable(ctx, req)
+	return err
+}
+
+// droppable finds the snapshot, and fails with ErrBlocked where it must not be removed.
+func (m *Method) droppable(ctx context.Context, req methods.DropRequest) (target, bool, error) {
+	t, err := parseRef(req.Ref)
+	if err != nil {
+		return target{}, false, err
+	}
+	g, err := m.groupWhenClosed(ctx, t.snapshot)
+	if err != nil {
+		return target{}, false, err
+	}
+	v, ok := g.find(t.snapshot.volume)
+	if !ok {
+		return t, false, nil
+	}
+	return t, true, t.checkDrop(v)
 }
 
 // checkDrop lets pass a thick snapshot without an origin: lvcreate was killed between making the volume and

@@ -217,6 +217,10 @@ func TestDrop(t *testing.T) {
 			f, m := newFake(t)
 			ref := f.take(t, "thick", "first")
 			c.set(f.volumes["ds-first-vda"])
+			changes := f.count
+			if err := m.CheckDrop(t.Context(), methods.DropRequest{Ref: ref}); !errors.Is(err, c.want) || f.count != changes {
+				t.Errorf("the check says %v, after %d changes", err, f.count-changes)
+			}
 			for range 2 {
 				if err := m.Drop(t.Context(), methods.DropRequest{Ref: ref}); !errors.Is(err, c.want) {
 					t.Errorf("got %v", err)

@@ -127,6 +127,11 @@ func (m *Method) Stat(ctx context.Context, ref methods.Ref) (methods.Info, error
 	return methods.Info{BytesUsed: size}, err
 }
 
+// CheckDrop implements methods.DropChecker.
+func (m *Method) CheckDrop(ctx context.Context, req methods.DropRequest) error {
+	return m.store.reach(ctx, AtCheckDrop, req.Ref.Disk.Target)
+}
+
 // Drop implements methods.Method. A disk that the snapshot moved stays where it is.
 func (m *Method) Drop(ctx context.Context, req methods.DropRequest) error {
 	target := req.Ref.Disk.Target
@@ -145,13 +150,14 @@ func (m *Method) Source(_ context.Context, ref methods.Ref) (methods.BackupSourc
 }
 
 var (
-	_ methods.Method   = (*Method)(nil)
-	_ methods.Sourcer  = (*Method)(nil)
-	_ methods.Claimer  = (*Method)(nil)
-	_ methods.Preparer = (*Method)(nil)
-	_ methods.Reverter = (*Method)(nil)
-	_ methods.Declarer = (*Method)(nil)
-	_ methods.Differ   = (*Method)(nil)
-	_ methods.Lister   = (*Method)(nil)
-	_ methods.Disks    = (*Store)(nil)
+	_ methods.Method      = (*Method)(nil)
+	_ methods.Sourcer     = (*Method)(nil)
+	_ methods.Claimer     = (*Method)(nil)
+	_ methods.Preparer    = (*Method)(nil)
+	_ methods.Reverter    = (*Method)(nil)
+	_ methods.Declarer    = (*Method)(nil)
+	_ methods.Differ      = (*Method)(nil)
+	_ methods.Lister      = (*Method)(nil)
+	_ methods.DropChecker = (*Method)(nil)
+	_ methods.Disks       = (*Store)(nil)
 )

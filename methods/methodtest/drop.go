@@ -29,6 +29,7 @@ func dropMissing(b *bench) {
 	s := b.disk("vda")
 	s.take("there")
 	ref := s.plan("missing")
+	b.must("check the drop of what is not there", methods.CheckDrop(b.Context(), b.Method, s.dropRequest(ref)))
 	b.must("drop what is not there", b.Method.Drop(b.Context(), s.dropRequest(ref)))
 	s.wantSnapshots()
 	s.wantDisk()

@@ -122,6 +122,9 @@ func (s *subject) dropIn(ctx context.Context, ref methods.Ref) error {
 	if len(plan.NeededBy) > 0 {
 		return methods.Blockedf("needed by %q", plan.NeededBy)
 	}
+	if err := methods.CheckDrop(ctx, s.Method, req); err != nil {
+		return err
+	}
 	if err := s.Method.Drop(ctx, req); err != nil {
 		return err
 	}

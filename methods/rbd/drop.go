@@ -35,6 +35,19 @@ func (m *Method) Drop(ctx context.Context, req methods.DropRequest) error {
 	return nil
 }
 
+// CheckDrop implements methods.DropChecker.
+func (m *Method) CheckDrop(ctx context.Context, req methods.DropRequest) error {
+	p, err := recorded(req.Ref)
+	if err != nil {
+		return err
+	}
+	_, err = inspect(ctx, m, p, func(image reader) (struct{}, error) { return struct{}{}, droppable(image, p) })
+	if err != nil && !errors.Is(err, methods.ErrNotFound) {
+		return fmt.Errorf("look at snapshot %s: %w", p, err)
+	}
+	return nil
+}
+
 // settleAbandoned returns when the snapshot is there or cannot come any more. Where another client has librbd's lock, that
 // client makes the snapshots, also for those who have died since they asked. It makes them in the order in which they were
 // asked for, so that by its answer to one more it has answered all before.

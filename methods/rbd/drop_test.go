@@ -52,13 +52,17 @@ func TestDropOfMissingImage(t *testing.T) {
 	s := newStage(t)
 	ref := s.taken()
 	s.missing = true
+	wantError(t, s.method.CheckDrop(t.Context(), methods.DropRequest{Ref: ref}), nil)
 	wantError(t, s.method.Drop(t.Context(), methods.DropRequest{Ref: ref}), nil)
 }
 
 func TestDropKeepsWhatClonesNeed(t *testing.T) {
 	s := newStage(t)
 	ref := s.taken()
+	req := methods.DropRequest{Ref: ref}
+	wantError(t, s.method.CheckDrop(t.Context(), req), nil)
 	s.needed = []string{"clone pool/child"}
+	wantError(t, s.method.CheckDrop(t.Context(), req), methods.ErrBlocked)
 	wantError(t, s.method.Drop(t.Context(), methods.DropRequest{Ref: ref}), methods.ErrBlocked)
 	if len(s.removed) > 0 {
 		t.Fatal("it was removed")

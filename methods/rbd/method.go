@@ -99,13 +99,14 @@ func (m *Method) Plan(ctx context.Context, req methods.PlanRequest) (methods.Ref
 }
 
 var (
-	_ methods.Method   = (*Method)(nil)
-	_ methods.Sourcer  = (*Method)(nil)
-	_ methods.Claimer  = (*Method)(nil)
-	_ methods.Checker  = (*Method)(nil)
-	_ methods.Linker   = (*Method)(nil)
-	_ methods.Preparer = (*Method)(nil)
-	_ methods.Reverter = (*Method)(nil)
-	_ methods.Differ   = (*Method)(nil)
-	_ methods.Lister   = (*Method)(nil)
+	_ methods.Method      = (*Method)(nil)
+	_ methods.Sourcer     = (*Method)(nil)
+	_ methods.Claimer     = (*Method)(nil)
+	_ methods.Checker     = (*Method)(nil)
+	_ methods.Linker      = (*Method)(nil)
+	_ methods.Preparer    = (*Method)(nil)
+	_ methods.DropChecker = (*Method)(nil)
+	_ methods.Reverter    = (*Method)(nil)
+	_ methods.Differ      = (*Method)(nil)
+	_ methods.Lister      = (*Method)(nil)
 )
