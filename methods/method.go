@@ -154,7 +154,9 @@ type DropRequest struct {
 	// Others are the disk's other snapshots by the same method.
 	Others []Ref
 	// Stage is how far the snapshot had come.
-	Stage    Stage
+	Stage Stage
+	// Again: an attempt before may have got anywhere.
+	Again    bool
 	Progress Progress
 }
 

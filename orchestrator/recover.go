@@ -199,6 +199,7 @@ func (op *operation) planDropsAgain(ctx context.Context, s *xmlspec.LineageSnaps
 		one, err := op.finishedDrop(ctx, ref, i)
 		if err == nil && !one.done {
 			one, err = op.planDrop(ctx, ref)
+			one.req.Again = true
 		}
 		if err != nil {
 			return nil, fmt.Errorf("plan the delete of disk %s: %w", ref.Disk.Target, err)

@@ -38,7 +38,15 @@ func (m *Method) PlanDrop(ctx context.Context, req methods.DropRequest) (methods
 			plan.Renamed = append(plan.Renamed, o)
 		}
 	}
-	return plan, nil
+	return plan, m.checkMerge(ctx, req, f)
+}
+
+// checkMerge finds what stands in the way of a merge.
+func (m *Method) checkMerge(ctx context.Context, req methods.DropRequest, f family) error {
+	if f.merged || !f.live(req) {
+		return nil
+	}
+	return m.hypervisor.CheckCommit(ctx, commitOf(req, f))
 }
 
 // Drop implements methods.Method.
@@ -119,23 +127,18 @@ func (m *Method) merge(ctx context.Context, req methods.DropRequest, f family) e
 	if err := setMark(child.Path); err != nil {
 		return fmt.Errorf("mark %s: %w", child.Path, err)
 	}
-	chain, err := m.images.chain(ctx, f.active)
-	if err != nil {
-		return err
-	}
-	live := req.Disk.Domain.Active && contains(chain, child.Path)
 	commit := m.commitOff
 	switch {
 	case f.merged:
 		commit = func(context.Context, methods.DropRequest, family) error { return nil }
-	case live:
+	case f.live(req):
 		commit = m.commitLive
 	}
 	if err := commit(ctx, req, f); err != nil {
 		return err
 	}
 	for _, g := range f.grandchildren {
-		if live && contains(chain, g.Path) {
+		if f.live(req) && f.leads(f.active.Path, g.Path) {
 			continue // QEMU has changed this one's header itself
 		}
 		if err := m.images.rebase(ctx, g.Image, f.image); err != nil {
@@ -162,10 +165,14 @@ func setMark(overlay string) error {
 }
 
 func (m *Method) commitLive(ctx context.Context, req methods.DropRequest, f family) error {
-	return m.hypervisor.Commit(ctx, Commit{
+	return m.hypervisor.Commit(ctx, commitOf(req, f))
+}
+
+func commitOf(req methods.DropRequest, f family) Commit {
+	return Commit{
 		UUID: req.Disk.Domain.UUID, Target: req.Disk.Target,
 		Top: f.children[0].Path, Base: f.image.Path, Progress: req.Progress,
-	})
+	}
 }
 
 func (m *Method) commitOff(ctx context.Context, req methods.DropRequest, f family) error {

@@ -186,3 +186,25 @@ func TestImageOfAReplacedDiskHasToStay(t *testing.T) {
 		}
 	}
 }
+
+// TestPlanDropFindsAJobThatIsInTheWay: only of a merge that QEMU does.
+func TestPlanDropFindsAJobThatIsInTheWay(t *testing.T) {
+	t.Parallel()
+	r := threeSnapshots(t, "web1.qcow2", false)
+	r.revert("stwo", "skept")
+	r.hypervisor.busy = methods.Blockedf("a block job runs")
+	for _, c := range []struct {
+		id      string
+		running bool
+		want    error
+	}{
+		{"sone", true, methods.ErrBlocked},
+		{"sone", false, nil},
+		{"sthree", true, nil}, // nothing is built on it
+	} {
+		r.running = c.running
+		if _, err := r.PlanDrop(t.Context(), r.dropRequest(c.id)); !errors.Is(err, c.want) {
+			t.Errorf("of %s, the domain runs: %t: %v", c.id, c.running, err)
+		}
+	}
+}

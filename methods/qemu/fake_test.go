@@ -14,6 +14,8 @@ type fakeHypervisor struct {
 	// putFails fails the switch; moveAnyway lets it have moved the disks before.
 	putFails   error
 	moveAnyway bool
+	// busy is what is in the way of a commit.
+	busy error
 	// asked are the calls that change something.
 	asked []string
 }
@@ -43,6 +45,8 @@ func (s *fakeSwitch) Close() error { return nil }
 func (h *fakeHypervisor) ActiveSource(_ context.Context, _, target string) (string, error) {
 	return h.active[target].Path, nil
 }
+
+func (h *fakeHypervisor) CheckCommit(context.Context, qemu.Commit) error { return h.busy }
 
 // Commit moves the content down and takes the image out of the chain, as a block job does.
 func (h *fakeHypervisor) Commit(ctx context.Context, c qemu.Commit) error {

@@ -38,19 +38,25 @@ type family struct {
 func (f family) readThrough(others []methods.Ref) []string {
 	var ids []string
 	for _, o := range withImages(others) {
-		if f.below(o.Name) {
+		if f.leads(o.Name, f.image.Path) {
 			ids = append(ids, o.Snapshot)
 		}
 	}
 	return ids
 }
 
-// below says whether the image is somewhere below another one.
-func (f family) below(top string) bool {
-	for range f.known {
-		if top = backingOf(f.known, top); top == f.image.Path {
+// live says that QEMU has the only child open, so that merging it is QEMU's work.
+func (f family) live(req methods.DropRequest) bool {
+	return req.Disk.Domain.Active && f.leads(f.active.Path, f.children[0].Path)
+}
+
+// leads says whether an image is the one that is looked for, or built on it, directly or not.
+func (f family) leads(top, to string) bool {
+	for range len(f.known) + 1 {
+		if top == to {
 			return true
 		}
+		top = backingOf(f.known, top)
 	}
 	return false
 }

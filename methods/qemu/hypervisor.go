@@ -13,6 +13,8 @@ type Hypervisor interface {
 	ReadySwitch(ctx context.Context, uuid string, overlays []Overlay) (Switch, error)
 	// ActiveSource is the path of the file or device that the disk writes to now.
 	ActiveSource(ctx context.Context, uuid, target string) (string, error)
+	// CheckCommit fails with methods.ErrBlocked where another job on the disk is in the way of Commit. It changes nothing.
+	CheckCommit(ctx context.Context, c Commit) error
 	// Commit moves the content of the live image Top into Base below it and takes Top out of the chain,
 	// also where Top is what the disk writes to. It ends when the chain and the definitions are changed.
 	Commit(ctx context.Context, c Commit) error
@@ -53,6 +55,8 @@ type InternalHypervisor interface {
 	// ReadyInternal makes ready to take the snapshots, all at one instant. It changes nothing, and fails where QEMU
 	// does not have just these files open as the domain's disks.
 	ReadyInternal(ctx context.Context, uuid string, snapshots []InternalSnapshot) (Switch, error)
+	// CheckDropInternal fails with methods.ErrBlocked where a job on the disk is in the way of DropInternal.
+	CheckDropInternal(ctx context.Context, uuid, target string) error
 	// DropInternal removes a snapshot that is there.
 	DropInternal(ctx context.Context, uuid string, s InternalSnapshot) error
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"regexp"
 
 	"github.com/domsnap/domsnap/methods"
@@ -59,14 +60,26 @@ func (i images) changeInside(ctx context.Context, path, act, name string) error 
 	})
 }
 
-// repair puts right what an interrupted change has left: reference counts, never content.
+// repair puts right what an interrupted change has left: reference counts, never content. An image without faults is only
+// read.
 func (i images) repair(ctx context.Context, path string) error {
 	return i.change(ctx, Image{path, qcow2}, func(chain string) error {
-		if _, err := i.run.Run(ctx, qemuImg, "check", "-q", "-r", "all", chain); err != nil {
+		_, err := i.run.Run(ctx, qemuImg, "check", "-q", chain)
+		if faulty(err) {
+			_, err = i.run.Run(ctx, qemuImg, "check", "-q", "-r", "all", chain)
+		}
+		if err != nil {
 			return fmt.Errorf("repair %s: %w", path, err)
 		}
 		return nil
 	})
+}
+
+// faulty says that qemu-img check has found wrong reference counts, or clusters that nobody uses.
+func faulty(err error) bool {
+	const wrong, leaked = 2, 3
+	var exit *exec.ExitError
+	return errors.As(err, &exit) && (exit.ExitCode() == wrong || exit.ExitCode() == leaked)
 }
 
 // infoOf is info of an image that may be gone, which is ErrNotFound.

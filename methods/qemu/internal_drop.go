@@ -14,7 +14,7 @@ func (m *Internal) PlanDrop(ctx context.Context, req methods.DropRequest) (metho
 		return methods.DropPlan{}, notThere(err)
 	}
 	if live(req) {
-		return methods.DropPlan{}, nil
+		return methods.DropPlan{}, m.hypervisor.CheckDropInternal(ctx, req.Disk.Domain.UUID, req.Disk.Target)
 	}
 	below, err := m.below(ctx, req)
 	if err != nil {
@@ -51,6 +51,9 @@ func (m *Internal) Drop(ctx context.Context, req methods.DropRequest) error {
 			What: fmt.Sprintf("%s is needed by %s", req.Ref.Name, plan.NeededBy[0]), Hint: "shut the domain down first",
 		}
 	}
+	if err := m.mend(ctx, req); err != nil {
+		return err
+	}
 	found, _, err := m.find(ctx, req.Ref)
 	switch {
 	case err != nil:
@@ -62,4 +65,21 @@ func (m *Internal) Drop(ctx context.Context, req methods.DropRequest) error {
 	default:
 		return m.images.removeInside(ctx, req.Ref.Origin, found.Name)
 	}
+}
+
+// mend puts right what a qemu-img that was killed has left. An image that somebody has open stays as it is: its content is
+// right, too.
+func (m *Internal) mend(ctx context.Context, req methods.DropRequest) error {
+	if !req.Again && req.Stage != methods.Abandoned || live(req) {
+		return nil
+	}
+	now, err := m.images.infoOf(ctx, Image{req.Ref.Origin, qcow2})
+	if err != nil {
+		return notThere(err)
+	}
+	below, err := m.below(ctx, req)
+	if err != nil || below || m.images.unused(ctx, now.Image) != nil {
+		return err
+	}
+	return m.images.repair(ctx, req.Ref.Origin)
 }

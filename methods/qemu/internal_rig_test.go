@@ -26,6 +26,8 @@ func newInsideRig(t *testing.T, image string) *insideRig {
 
 // fakeMonitor does to images what QEMU would.
 type fakeMonitor struct {
+	// busy is what is in the way of a drop.
+	busy  error
 	fails error
 	asked []qemu.InternalSnapshot
 }
@@ -33,6 +35,8 @@ type fakeMonitor struct {
 func (m *fakeMonitor) ReadyInternal(_ context.Context, _ string, snapshots []qemu.InternalSnapshot) (qemu.Switch, error) {
 	return &fakeTransaction{m, snapshots}, nil
 }
+
+func (m *fakeMonitor) CheckDropInternal(context.Context, string, string) error { return m.busy }
 
 func (m *fakeMonitor) DropInternal(ctx context.Context, _ string, s qemu.InternalSnapshot) error {
 	m.asked = append(m.asked, s)

@@ -207,6 +207,20 @@ func TestInternalSnapshotBelowAnOverlayGoesWhenTheDomainIsOff(t *testing.T) {
 	r.wantInside()
 }
 
+func TestInternalPlanDropFindsAJobThatIsInTheWay(t *testing.T) {
+	t.Parallel()
+	r := newInsideRig(t, "web1.qcow2")
+	ref := r.takeInside("sone")
+	r.monitor.busy = methods.Blockedf("a block job runs")
+	for _, running := range []bool{true, false} {
+		r.running = running
+		_, err := r.inside.PlanDrop(t.Context(), methods.DropRequest{Ref: ref, Disk: r.disk("vda")})
+		if errors.Is(err, methods.ErrBlocked) != running {
+			t.Errorf("the domain runs: %t: %v", running, err)
+		}
+	}
+}
+
 func TestInternalDropOfADiskThatIsGone(t *testing.T) {
 	t.Parallel()
 	r := newInsideRig(t, "web1.qcow2")

@@ -52,14 +52,8 @@ func (d *Domain) checkIdle(target string) error {
 	if job.Type != libvirt.DOMAIN_JOB_NONE {
 		return &methods.Blocked{What: "another job, as a backup, runs on the domain", Hint: "see it: virsh domjobinfo DOMAIN; wait for its end, or end it: virsh domjobabort DOMAIN"}
 	}
-	block, err := d.dom.GetBlockJobInfo(target, 0)
-	if err != nil {
-		return fmt.Errorf("ask for the block job of disk %s: %w", target, err)
-	}
-	if block.Type != libvirt.DOMAIN_BLOCK_JOB_TYPE_UNKNOWN {
-		return &methods.Blocked{What: "a block job runs on disk " + target, Hint: "see it: virsh blockjob DOMAIN " + target}
-	}
-	return nil
+	_, err = d.ownJob(target, libvirt.DOMAIN_BLOCK_JOB_TYPE_UNKNOWN)
+	return err
 }
 
 // ReadyBackup implements fullcopy.Hypervisor.

@@ -5,19 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"time"
 
 	"libvirt.org/go/libvirt"
 	"libvirt.org/go/libvirtxml"
 
-	"github.com/domsnap/domsnap/methods"
 	"github.com/domsnap/domsnap/methods/qemu"
 	"github.com/domsnap/domsnap/methods/trace"
 	"github.com/domsnap/domsnap/xmlspec"
 )
-
-// pollJob is how often a block job is asked how far it is.
-const pollJob = 50 * time.Millisecond
 
 // ReadySwitch implements qemu.Hypervisor.
 func (h *Host) ReadySwitch(ctx context.Context, uuid string, overlays []qemu.Overlay) (qemu.Switch, error) {
@@ -172,86 +167,6 @@ func sourceOf(s *libvirtxml.DomainDiskSource, path string) *libvirtxml.DomainDis
 	}
 	s.File = &libvirtxml.DomainDiskSourceFile{File: path}
 	return s
-}
-
-// Commit implements qemu.Hypervisor.
-func (h *Host) Commit(ctx context.Context, c qemu.Commit) error {
-	return h.withDomain(ctx, c.UUID, func(d *Domain) error {
-		disk, err := d.disk(c.Target, 0)
-		if err != nil {
-			return err
-		}
-		active := disk.Source.File+disk.Source.Block == c.Top
-		start := func() error { return d.startCommit(c, active) }
-		if err := trace.Do(ctx, "libvirt: start the commit", start); err != nil {
-			return err
-		}
-		return d.awaitCommit(ctx, c, active)
-	})
-}
-
-// startCommit finds a commit of an earlier attempt as good as a new one; another job on the disk is somebody else's.
-func (d *Domain) startCommit(c qemu.Commit, active bool) error {
-	kind, flags := libvirt.DOMAIN_BLOCK_JOB_TYPE_COMMIT, libvirt.DomainBlockCommitFlags(0)
-	if active {
-		kind, flags = libvirt.DOMAIN_BLOCK_JOB_TYPE_ACTIVE_COMMIT, libvirt.DOMAIN_BLOCK_COMMIT_ACTIVE
-	}
-	job, err := d.dom.GetBlockJobInfo(c.Target, 0)
-	switch {
-	case err != nil || job.Type == libvirt.DOMAIN_BLOCK_JOB_TYPE_UNKNOWN:
-	case job.Type == kind:
-		return nil
-	default:
-		return &methods.Blocked{
-			What: fmt.Sprintf("a block job runs on disk %s", c.Target),
-			Hint: "see it: virsh blockjob DOMAIN " + c.Target,
-		}
-	}
-	if c.Base == "" {
-		flags |= libvirt.DOMAIN_BLOCK_COMMIT_SHALLOW
-	}
-	if err := d.dom.BlockCommit(c.Target, c.Base, c.Top, 0, flags); err != nil {
-		return fmt.Errorf("start block commit of disk %s: %w", c.Target, err)
-	}
-	return nil
-}
-
-func (d *Domain) awaitCommit(ctx context.Context, c qemu.Commit, active bool) error {
-	for {
-		job, err := d.dom.GetBlockJobInfo(c.Target, 0)
-		if err != nil {
-			return fmt.Errorf("ask for block job of disk %s: %w", c.Target, err)
-		}
-		if job.Type == 0 {
-			return d.committed(c)
-		}
-		c.Progress.Report(int64(job.Cur), int64(job.End))
-		if active && job.Cur == job.End {
-			// Not ready for the pivot is told by an error only; the job goes on, and so do we.
-			_ = trace.Do(ctx, "libvirt: pivot", func() error {
-				return d.dom.BlockJobAbort(c.Target, libvirt.DOMAIN_BLOCK_JOB_ABORT_PIVOT)
-			})
-		}
-		select {
-		case <-ctx.Done():
-			return errors.Join(ctx.Err(), d.dom.BlockJobAbort(c.Target, 0))
-		case <-time.After(pollJob):
-		}
-	}
-}
-
-// committed makes sure that the job did not just fail.
-func (d *Domain) committed(c qemu.Commit) error {
-	disk, err := d.disk(c.Target, 0)
-	if err != nil {
-		return err
-	}
-	for _, path := range append(disk.Chain, disk.Source.File+disk.Source.Block) {
-		if path == c.Top {
-			return fmt.Errorf("commit %s: the block job ended and it is still in the chain", c.Top)
-		}
-	}
-	return nil
 }
 
 func (d *Domain) disk(target string, flags libvirt.DomainXMLFlags) (xmlspec.Disk, error) {

@@ -71,6 +71,14 @@ func internalActions(m qmp.Monitor, d *xmlspec.Domain, snapshots []qemu.Internal
 	return actions, nil
 }
 
+// CheckDropInternal implements qemu.InternalHypervisor.
+func (h *Host) CheckDropInternal(ctx context.Context, uuid, target string) error {
+	return h.withDomain(ctx, uuid, func(d *Domain) error {
+		_, err := d.ownJob(target, libvirt.DOMAIN_BLOCK_JOB_TYPE_UNKNOWN)
+		return err
+	})
+}
+
 // DropInternal implements qemu.InternalHypervisor. With name and id QEMU removes just the one that has both.
 func (h *Host) DropInternal(ctx context.Context, uuid string, s qemu.InternalSnapshot) error {
 	return h.withDomain(ctx, uuid, func(d *Domain) error {

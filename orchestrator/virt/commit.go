@@ -1,0 +1,170 @@
+package virt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"libvirt.org/go/libvirt"
+
+	"github.com/domsnap/domsnap/methods"
+	"github.com/domsnap/domsnap/methods/qemu"
+	"github.com/domsnap/domsnap/methods/trace"
+)
+
+const (
+	// pollJob is how often a block job is asked how far it is.
+	pollJob = 50 * time.Millisecond
+	// patience is how long a commit may come no nearer to its end. One that does may take hours.
+	patience = 5 * time.Minute
+)
+
+// CheckCommit implements qemu.Hypervisor.
+func (h *Host) CheckCommit(ctx context.Context, c qemu.Commit) error {
+	return h.withDomain(ctx, c.UUID, func(d *Domain) error {
+		active, err := d.writesTo(c.Target, c.Top)
+		if err == nil {
+			_, err = d.commits(c, active)
+		}
+		return err
+	})
+}
+
+// Commit implements qemu.Hypervisor.
+func (h *Host) Commit(ctx context.Context, c qemu.Commit) error {
+	return h.withDomain(ctx, c.UUID, func(d *Domain) error {
+		active, err := d.writesTo(c.Target, c.Top)
+		if err != nil {
+			return err
+		}
+		start := func() error { return d.startCommit(c, active) }
+		if err := trace.Do(ctx, "libvirt: start the commit", start); err != nil {
+			return err
+		}
+		return d.awaitCommit(ctx, c, active)
+	})
+}
+
+// writesTo says whether an image is the one that the disk writes to.
+func (d *Domain) writesTo(target, image string) (bool, error) {
+	disk, err := d.disk(target, 0)
+	return disk.Source.File+disk.Source.Block == image, err
+}
+
+// commits says whether a commit of an earlier attempt is at work.
+func (d *Domain) commits(c qemu.Commit, active bool) (bool, error) {
+	kind := libvirt.DOMAIN_BLOCK_JOB_TYPE_COMMIT
+	if active {
+		kind = libvirt.DOMAIN_BLOCK_JOB_TYPE_ACTIVE_COMMIT
+	}
+	return d.ownJob(c.Target, kind)
+}
+
+// ownJob says whether a block job of this kind runs on the disk. One of another kind is somebody else's, and in the way.
+func (d *Domain) ownJob(target string, kind libvirt.DomainBlockJobType) (bool, error) {
+	job, err := d.dom.GetBlockJobInfo(target, 0)
+	if err != nil {
+		return false, fmt.Errorf("ask for the block job of disk %s: %w", target, err)
+	}
+	switch job.Type {
+	case libvirt.DOMAIN_BLOCK_JOB_TYPE_UNKNOWN:
+		return false, nil
+	case kind:
+		return true, nil
+	default:
+		return false, &methods.Blocked{What: "a block job runs on disk " + target, Hint: "see it: virsh blockjob DOMAIN " + target}
+	}
+}
+
+// startCommit finds a commit of an earlier attempt as good as a new one.
+func (d *Domain) startCommit(c qemu.Commit, active bool) error {
+	if begun, err := d.commits(c, active); err != nil || begun {
+		return err
+	}
+	flags := libvirt.DomainBlockCommitFlags(0)
+	if active {
+		flags = libvirt.DOMAIN_BLOCK_COMMIT_ACTIVE
+	}
+	if c.Base == "" {
+		flags |= libvirt.DOMAIN_BLOCK_COMMIT_SHALLOW
+	}
+	if err := d.dom.BlockCommit(c.Target, c.Base, c.Top, 0, flags); err != nil {
+		return fmt.Errorf("start block commit of disk %s: %w", c.Target, err)
+	}
+	return nil
+}
+
+// awaitCommit sees the commit to its end. One that comes no nearer to it goes on, and the next attempt finds it.
+func (d *Domain) awaitCommit(ctx context.Context, c qemu.Commit, active bool) error {
+	way, pivot := newApproach(time.Now()), error(nil)
+	for {
+		job, err := d.dom.GetBlockJobInfo(c.Target, 0)
+		if err != nil {
+			return fmt.Errorf("ask for block job of disk %s: %w", c.Target, err)
+		}
+		if job.Type == 0 {
+			return d.committed(c)
+		}
+		c.Progress.Report(int64(job.Cur), int64(job.End))
+		if left := job.End - job.Cur; way.stalled(left, time.Now()) {
+			return endless(c, left, pivot)
+		}
+		if active && job.Cur == job.End {
+			// Not ready for the pivot is told by an error only; the job goes on, and so do we.
+			pivot = trace.Do(ctx, "libvirt: pivot", func() error {
+				return d.dom.BlockJobAbort(c.Target, libvirt.DOMAIN_BLOCK_JOB_ABORT_PIVOT)
+			})
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), d.dom.BlockJobAbort(c.Target, 0))
+		case <-time.After(pollJob):
+		}
+	}
+}
+
+// endless is the error of a commit that comes no nearer to its end; pivot is what has kept it from that last, nil for nothing.
+func endless(c qemu.Commit, left uint64, pivot error) error {
+	err := fmt.Errorf("commit %s: in %s it has come no nearer to its end, %d MiB are left: the guest may be writing quicker than that",
+		c.Top, patience, left>>20)
+	if pivot != nil {
+		err = fmt.Errorf("%w; the last time it was: %w", err, pivot)
+	}
+	return err
+}
+
+// approach is how a job comes nearer to its end.
+type approach struct {
+	// left is what was left at the time since.
+	left  uint64
+	since time.Time
+}
+
+// newApproach does not go by what a job says at its beginning, when it does not know yet how much there is.
+func newApproach(now time.Time) approach { return approach{left: math.MaxUint64, since: now} }
+
+// stalled says that as much is left as there was one patience ago, or more.
+func (a *approach) stalled(left uint64, now time.Time) bool {
+	if now.Sub(a.since) < patience {
+		return false
+	}
+	stalled := left >= a.left
+	a.left, a.since = left, now
+	return stalled
+}
+
+// committed makes sure that the job did not just fail.
+func (d *Domain) committed(c qemu.Commit) error {
+	disk, err := d.disk(c.Target, 0)
+	if err != nil {
+		return err
+	}
+	for _, path := range append(disk.Chain, disk.Source.File+disk.Source.Block) {
+		if path == c.Top {
+			return fmt.Errorf("commit %s: the block job ended and it is still in the chain", c.Top)
+		}
+	}
+	return nil
+}
