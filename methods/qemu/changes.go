@@ -96,11 +96,13 @@ func above(mapped []mappedExtent, depth int) []methods.Extent {
 }
 
 // mappedExtent is what is read of qemu-img map: Depth is how many images down the first one is that says what the
-// extent holds. One that says zero counts, allocated or discarded.
+// extent holds. One that says zero counts, allocated or discarded. Present says that one does, Data that it has a content.
 type mappedExtent struct {
-	Start  int64 `json:"start"`
-	Length int64 `json:"length"`
-	Depth  int   `json:"depth"`
+	Start   int64 `json:"start"`
+	Length  int64 `json:"length"`
+	Depth   int   `json:"depth"`
+	Present bool  `json:"present"`
+	Data    bool  `json:"data"`
 }
 
 // mapped reads which image of a chain each extent comes from; the images may be in use.

@@ -43,8 +43,12 @@ func (m *Method) PlanDrop(ctx context.Context, req methods.DropRequest) (methods
 
 // checkMerge finds what stands in the way of a merge.
 func (m *Method) checkMerge(ctx context.Context, req methods.DropRequest, f family) error {
-	if f.merged || !f.live(req) {
+	if f.merged {
 		return nil
+	}
+	live := f.live(req)
+	if err := m.checkRoom(ctx, f, live); err != nil || !live {
+		return err
 	}
 	return m.hypervisor.CheckCommit(ctx, commitOf(req, f))
 }

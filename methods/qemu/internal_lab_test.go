@@ -27,7 +27,7 @@ func TestLabInternalRevertThatIsKilled(t *testing.T) {
 	for n := range 12 {
 		r.io(fmt.Sprintf("write -P %d 0 %d", 98+n, size-n<<16))
 		present := r.raw(r.hypervisor.active["vda"])
-		if r.killedApply(ref, time.Duration(n)*8*time.Millisecond) {
+		if r.killed(time.Duration(n)*8*time.Millisecond, "snapshot", "-a", ref.Name, ref.Origin) {
 			killed++
 		}
 		if now := string(r.raw(r.hypervisor.active["vda"])); now != string(present) && now != string(snapshot) {
@@ -45,17 +45,17 @@ func TestLabInternalRevertThatIsKilled(t *testing.T) {
 	}
 }
 
-// killedApply is the revert, killed after a while, if it still runs.
-func (r *insideRig) killedApply(ref methods.Ref, after time.Duration) bool {
+// killed runs qemu-img, and kills it after a while, if it still runs.
+func (r *insideRig) killed(after time.Duration, args ...string) bool {
 	r.t.Helper()
-	apply := exec.Command("qemu-img", "snapshot", "-a", ref.Name, ref.Origin)
-	if err := apply.Start(); err != nil {
+	run := exec.Command("qemu-img", args...)
+	if err := run.Start(); err != nil {
 		r.t.Fatal(err)
 	}
 	time.Sleep(after)
 	// It may have ended by itself.
-	_ = apply.Process.Kill()
-	err := apply.Wait()
+	_ = run.Process.Kill()
+	err := run.Wait()
 	var exit *exec.ExitError
 	return errors.As(err, &exit) && strings.Contains(exit.Error(), "killed")
 }

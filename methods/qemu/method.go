@@ -31,11 +31,13 @@ const maxChain = 100
 type Method struct {
 	hypervisor Hypervisor
 	images     images
+	// free is freeBeside.
+	free func(path string, byQEMU bool) (int64, error)
 }
 
 // New makes the method.
 func New(h Hypervisor, run command.Runner) *Method {
-	return &Method{hypervisor: h, images: images{run}}
+	return &Method{hypervisor: h, images: images{run}, free: freeBeside}
 }
 
 // Traits implements methods.Method.
