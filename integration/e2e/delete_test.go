@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -63,8 +64,11 @@ func (d *deletes) everything() string {
 	d.t.Helper()
 	journals, err := filepath.Glob(d.p.StateDir + "/journal/*")
 	check(d.t, err)
-	list := d.p.run("snapshot-list", d.Name())
-	return strings.Join(append(journals, objects(d.t), string(list.Stdout)), "\n")
+	all := append(journals, objects(d.t))
+	for _, s := range d.p.list(d.Name()) {
+		all = append(all, fmt.Sprintf("%s %s %t", s.Name, s.State, s.Current))
+	}
+	return strings.Join(all, "\n")
 }
 
 // waits: where nobody waits for an answer a snapshot with a clone goes when that has gone.
@@ -105,8 +109,9 @@ func held(t *testing.T, volume string) (clear func()) {
 	return func() { check(t, f.Close()) }
 }
 
-// TestDeleteFindsABlockJob: QEMU does one thing at a time with a disk, and another program may have begun one.
-func TestDeleteFindsABlockJob(t *testing.T) {
+// TestDeleteOfARunningDomainFindsWhatIsInTheWayOfAMerge: QEMU does one thing at a time with a disk, and another program may
+// have begun one; and what the guest has written may have no room in the image below.
+func TestDeleteOfARunningDomainFindsWhatIsInTheWayOfAMerge(t *testing.T) {
 	d := &deletes{startMachine(t, small(lab.ThinLV, lab.QcowFile))}
 	d.p.create(d.Name(), "s1")
 	copied := filepath.Join(images, "copied.qcow2")
@@ -114,6 +119,17 @@ func TestDeleteFindsABlockJob(t *testing.T) {
 	d.refused("a copy by virsh", "vdb", func() (clear func()) {
 		tool(t, "virsh", "blockcopy", d.Name(), "vdb", copied, "--transient-job", "--format", "qcow2", "--bandwidth", "1")
 		return func() { tool(t, "virsh", "blockjob", d.Name(), "vdb", "--abort") }
+	})
+	check(t, d.Fill(t.Context(), "/mnt/vdb/more", 1, 8<<20))
+	d.refused("a full file system", "vdb", func() (clear func()) {
+		full := fileIn(t, images)
+		// A guest that finds no room is paused too, but not by us.
+		tool(t, "virsh", "suspend", d.Name())
+		full.fill()
+		return func() {
+			full.free()
+			tool(t, "virsh", "resume", d.Name())
+		}
 	})
 	d.p.delete(d.Name(), "s1")
 }
