@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	// replicated is the disk's size, changedAtOnce that of one change; together those of a round are 1 %.
+	// replicated is the disk's size, changedAtOnce that of one change, changesOf1 how many of them are 1 %.
 	replicated    = 1 << 30
 	changedAtOnce = 64 << 10
 	changesOf1    = replicated / 100 / changedAtOnce
@@ -30,6 +30,7 @@ type replication struct {
 	// theirs brings the increment between two snapshots; streamed says how many bytes that moves.
 	theirs, streamed func(from, to string) string
 	base             orchestrator.Snapshot
+	rounds           int
 }
 
 // increments are what the rounds took and moved.
@@ -38,27 +39,32 @@ type increments struct {
 	moved, streamed       []int64
 }
 
-// run measures all rounds. The snapshot before the first one is at both places.
-func (r *replication) run(ctx context.Context, first func(ref string) string) (all increments, err error) {
-	if r.base, err = r.snapshot(ctx, 0); err != nil {
-		return all, err
+// compare brings the disk to both places in full, theirs by the line first makes of the snapshot, and measures increments.
+func (r *replication) compare(ctx context.Context, title, instead string, first func(ref string) string) (err error) {
+	if r.base, err = r.snapshot(ctx); err != nil {
+		return err
 	}
 	if _, _, err := r.ours(ctx, r.base); err != nil {
-		return all, err
+		return err
 	}
 	if _, err := line(ctx, first(r.base.Disks[0].Ref)); err != nil {
-		return all, err
+		return err
 	}
-	for round := 1; round <= rounds; round++ {
-		if err := r.round(ctx, round, &all); err != nil {
-			return all, err
+	for _, percent := range []int{1, 10} {
+		var all increments
+		for range rounds {
+			if err := r.round(ctx, percent*changesOf1, &all); err != nil {
+				return err
+			}
 		}
+		all.print(fmt.Sprintf("%d %% of %s", percent, title), instead)
 	}
-	return all, nil
+	return r.end(ctx)
 }
 
-func (r *replication) snapshot(ctx context.Context, round int) (s orchestrator.Snapshot, err error) {
-	_, err = r.program.Do(ctx, &s, "snapshot-create-as", r.domain.Name(), fmt.Sprintf("s%d", round))
+func (r *replication) snapshot(ctx context.Context) (s orchestrator.Snapshot, err error) {
+	r.rounds++
+	_, err = r.program.Do(ctx, &s, "snapshot-create-as", r.domain.Name(), fmt.Sprintf("s%d", r.rounds))
 	return s, err
 }
 
@@ -68,11 +74,11 @@ func (r *replication) ours(ctx context.Context, s orchestrator.Snapshot) (done o
 }
 
 // round has them take turns at being first.
-func (r *replication) round(ctx context.Context, round int, all *increments) error {
-	if err := spread(ctx, r.disk, changesOf1, round); err != nil {
+func (r *replication) round(ctx context.Context, changes int, all *increments) error {
+	if err := spread(ctx, r.disk, changes, r.rounds); err != nil {
 		return err
 	}
-	s, err := r.snapshot(ctx, round)
+	s, err := r.snapshot(ctx)
 	if err != nil {
 		return err
 	}
@@ -92,7 +98,7 @@ func (r *replication) round(ctx context.Context, round int, all *increments) err
 	}
 	for i := range both {
 		time.Sleep(settle)
-		if err := both[(i+round)%2](); err != nil {
+		if err := both[(i+r.rounds)%2](); err != nil {
 			return err
 		}
 	}
@@ -190,14 +196,9 @@ func rbdReplicate(ctx context.Context, p cli.Program) (err error) {
 	}
 	into := " | rbd import-diff --no-progress - theirs/disk"
 	r.theirs = func(from, to string) string { return r.streamed(from, to) + into }
-	all, err := r.run(ctx, func(ref string) string {
+	return r.compare(ctx, "a 1 GiB rbd image to another pool", "export-diff", func(ref string) string {
 		return fmt.Sprintf("rbd create --size %dB theirs/disk && rbd export-diff --no-progress %s -%s", replicated, ref, into)
 	})
-	if err == nil {
-		all.print("1 % of a 1 GiB rbd image to another pool", "export-diff")
-		err = r.end(ctx)
-	}
-	return err
 }
 
 // btrfsReplicate compares an increment of a disk on btrfs to another btrfs with btrfs's own.
@@ -218,12 +219,7 @@ func btrfsReplicate(ctx context.Context, p cli.Program) (err error) {
 	}
 	into := " | btrfs -q receive " + dir
 	r.theirs = func(from, to string) string { return r.streamed(from, to) + into }
-	all, err := r.run(ctx, func(ref string) string { return "btrfs -q send " + ref + into })
-	if err == nil {
-		all.print("1 % of a 1 GiB disk on btrfs to another btrfs", "send")
-		err = r.end(ctx)
-	}
-	return err
+	return r.compare(ctx, "a 1 GiB disk on btrfs to another btrfs", "send", func(ref string) string { return "btrfs -q send " + ref + into })
 }
 
 // otherBtrfs is another file system, as large as the lab's.
@@ -282,7 +278,7 @@ func kindReplicate(ctx context.Context, p cli.Program, kind lab.Kind, l labelled
 	defer func() { err = errors.Join(err, d.Close()) }()
 	r := &replication{program: p, domain: d, disk: disk, to: l.to}
 	for round := range 2 {
-		s, err := r.snapshot(ctx, round)
+		s, err := r.snapshot(ctx)
 		if err != nil {
 			return err
 		}

@@ -53,7 +53,7 @@ func (r *replicator) killedAt(point, name, to string) {
 // killedInPool: who is killed anywhere leaves what is complete as it was, and the same call goes on, in a namespace as well.
 func (r *replicator) killedInPool() {
 	to := "rbd:" + backupPool + "/drill:conf=/etc/ceph/ceph.conf"
-	r.killedAt("after write a replica's manifest#2", "one", to)
+	r.killedAt("after write a replica's manifest#3", "one", to)
 	r.goesOn(to)
 	for _, point := range []string{"after write a replica's chunk#3", "before sync a replica's disk#2", "after snapshot a replica's image#2"} {
 		r.killedAt(point, "two", to)

@@ -67,10 +67,11 @@ func (m *Method) swap(ctx context.Context, r revert) error {
 	if err := m.clear(ctx, r); err != nil {
 		return err
 	}
-	if err := m.exchange(ctx, r); err != nil {
+	aside, err := m.exchange(ctx, r)
+	if err != nil {
 		return err
 	}
-	return m.shelve(context.WithoutCancel(ctx), r)
+	return m.endSwap(context.WithoutCancel(ctx), r, aside)
 }
 
 // rollBack gives the present its name again, where a swap stopped between the renames.
@@ -98,26 +99,46 @@ func (m *Method) clear(ctx context.Context, r revert) error {
 	return nil
 }
 
-// exchange puts a new snapshot of the snapshot in the origin's place. The first rename is the point of no
-// return; what fails before it leaves nothing behind.
-func (m *Method) exchange(ctx context.Context, r revert) error {
-	aside := r.old()
+// exchange puts a new snapshot of the snapshot in the origin's place, and says what the present is called now. The first
+// rename is the point of no return; what fails before it leaves nothing behind.
+func (m *Method) exchange(ctx context.Context, r revert) (aside name, err error) {
+	aside = r.old()
 	if r.keep != nil && !r.group.has(r.keep.snapshot.volume) {
 		aside = r.keep.snapshot
 	}
-	err := m.makeFresh(ctx, r)
+	err = m.makeFresh(ctx, r)
 	if err == nil {
 		err = m.rename(ctx, r.to.origin, aside)
 	}
 	ctx = context.WithoutCancel(ctx)
 	if err != nil {
-		return errors.Join(err, m.dropFresh(ctx, r))
+		return aside, errors.Join(err, m.dropFresh(ctx, r))
 	}
-	if err := m.rename(ctx, r.fresh(), r.to.origin); err != nil {
+	return aside, m.rename(ctx, r.fresh(), r.to.origin)
+}
+
+// endSwap ends a swap whose volumes are seen to have their names: what a tool says it did is not enough to remove the present.
+func (m *Method) endSwap(ctx context.Context, r revert, aside name) error {
+	g, err := m.group(ctx, r.to.origin.group)
+	if err != nil {
+		return err
+	}
+	if err := r.checkNames(g, aside); err != nil {
 		return err
 	}
 	if aside == r.old() {
-		return m.remove(ctx, aside)
+		if err := m.remove(ctx, aside); err != nil {
+			return err
+		}
+	}
+	return m.shelve(ctx, r, g)
+}
+
+func (r revert) checkNames(g group, aside name) error {
+	for _, wanted := range []name{r.to.origin, aside} {
+		if !g.has(wanted.volume) {
+			return fmt.Errorf("find %s after the renames: %w", wanted, methods.ErrNotFound)
+		}
 	}
 	return nil
 }

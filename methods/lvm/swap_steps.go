@@ -37,13 +37,9 @@ func (m *Method) dropFresh(ctx context.Context, r revert) error {
 }
 
 // shelve makes the kept volume what Take would have made: inactive, read-only, tagged as a snapshot.
-func (m *Method) shelve(ctx context.Context, r revert) error {
+func (m *Method) shelve(ctx context.Context, r revert, g group) error {
 	if r.keep == nil {
 		return nil
-	}
-	g, err := m.group(ctx, r.to.origin.group)
-	if err != nil {
-		return err
 	}
 	kept, ok := g.find(r.keep.snapshot.volume)
 	if !ok {

@@ -106,6 +106,23 @@ func TestSwapKilled(t *testing.T) {
 	})
 }
 
+// TestSwapBelievesNoTool: that a volume was made or renamed is an error where it was not; the present stays, and the next
+// revert ends as it should.
+func TestSwapBelievesNoTool(t *testing.T) {
+	bothKeeps(t, func(t *testing.T, keep bool) {
+		const create, firstRename, secondRename = 1, 3, 4
+		for _, idle := range []int{create, firstRename, secondRename} {
+			c := newSwap(t, keep)
+			c.fake.idle = idle
+			if err := c.run(t, 0, false); err == nil {
+				t.Errorf("command %d did nothing, and nobody noticed", idle)
+			}
+			c.fake.idle = 0
+			c.killed(t, []int{0}, false)
+		}
+	})
+}
+
 func (c swapCase) killed(t *testing.T, kills []int, early bool) {
 	t.Helper()
 	for _, kill := range kills {

@@ -23,20 +23,21 @@ type Sums interface {
 // Check reads the chunks again. It fails with ErrDiffers.
 func (p Pending) Check(ctx context.Context, data methods.Content) error {
 	var extents []methods.Extent
-	for _, chunk := range p.chunks() {
+	for _, chunk := range p.Chunks() {
 		extents = append(extents, methods.Extent{Offset: chunk * ChunkSize, Length: ChunkSize})
 	}
 	return CheckChunks(ctx, data, image.Aligned(extents, ChunkSize, data.Size()), func(chunk int64) (Sum, error) { return p[chunk], nil })
 }
 
-func (p Pending) chunks() []int64 { return slices.Sorted(maps.Keys(p)) }
+// Chunks are those that have a sum here, ascending.
+func (p Pending) Chunks() []int64 { return slices.Sorted(maps.Keys(p)) }
 
 // sumsAtOnce is how many sums are written with one call.
 const sumsAtOnce = 8192
 
 // Write writes the sums to where those of the disk are: each run of them that lies in one piece of that, with those between.
 func (p Pending) Write(to Sums) error {
-	chunks := p.chunks()
+	chunks := p.Chunks()
 	for len(chunks) > 0 {
 		piece := chunks[0] / sumsAtOnce
 		end := slices.IndexFunc(chunks, func(chunk int64) bool { return chunk/sumsAtOnce != piece })

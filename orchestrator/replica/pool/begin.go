@@ -59,7 +59,7 @@ func (b *inbox) begin(ctx context.Context) (inTheWay string, err error) {
 	}
 	if there != nil && b.goesOn(there) {
 		b.is(*there)
-		return "", nil
+		return "", b.recheck(ctx)
 	}
 	return "", b.anew(ctx)
 }

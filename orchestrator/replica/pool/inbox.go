@@ -12,8 +12,12 @@ import (
 	"github.com/domsnap/domsnap/orchestrator/replica"
 )
 
-// inFlight is how many pieces of a disk are written at once.
-const inFlight = 8
+const (
+	// inFlight is how many pieces of a disk are written at once.
+	inFlight = 8
+	// maxUnchecked is of how many chunks a manifest has room to say that they are not checked.
+	maxUnchecked = 8192
+)
 
 // inbox is a replica on its way.
 type inbox struct {
@@ -33,7 +37,7 @@ type disk struct {
 	// pending are the sums of what was put since the last sync; written, that something was that is no hole.
 	pending replica.Pending
 	written bool
-	// snapped: the content's snapshot is taken, and nothing was written since.
+	// snapped: both snapshots are taken, and nothing was written since.
 	snapped bool
 	writes  sync.WaitGroup
 	// free are the buffers of pieces that are not being written.
@@ -148,18 +152,46 @@ func (d *disk) sync(ctx context.Context) error {
 	return d.check(ctx)
 }
 
-// syncLast has the content's snapshot taken while it is checked: the monitors, who number it, take up to a second. Until the
-// manifest says that the replica is complete it means nothing.
+// syncLast has the snapshots taken while the content is checked: the monitors, who number them, have a second between two
+// decisions. So the sums come first, and the manifest says before of which chunks they are. Until it says that the replica
+// is complete a snapshot means nothing.
 func (b *inbox) syncLast(ctx context.Context, d *disk) error {
 	d.writes.Wait()
 	if err := errors.Join(d.error(), d.touch(ctx), d.data.Flush(ctx)); err != nil {
 		return err
 	}
-	d.begin(func() error { return snapshot(ctx, d.data, snapOf(b.manifest.Snapshot)) })
-	err := d.check(ctx)
+	if len(d.pending) > maxUnchecked {
+		if err := d.check(ctx); err != nil {
+			return err
+		}
+	}
+	d.Unchecked = d.pending.Chunks()
+	if err := b.write(ctx); err != nil {
+		return err
+	}
+	if err := errors.Join(d.pending.Write(d.sums), d.sums.Flush(ctx)); err != nil {
+		return err
+	}
+	d.snap(ctx, snapOf(b.manifest.Snapshot))
+	err := errors.Join(d.pending.Check(ctx, d.content()), d.root())
 	d.writes.Wait()
-	err = errors.Join(err, d.error())
-	d.snapped = err == nil
+	if err = errors.Join(err, d.error()); err != nil {
+		return err
+	}
+	clear(d.pending)
+	d.Unchecked, d.snapped = nil, true
+	return nil
+}
+
+// snap has the snapshots of both images taken; the error comes with the next wait.
+func (d *disk) snap(ctx context.Context, name string) {
+	for _, image := range []Writer{d.data, d.sums} {
+		d.begin(func() error { return snapshot(ctx, image, name) })
+	}
+}
+
+func (d *disk) root() (err error) {
+	d.Root, err = replica.RootOf(d.sums, d.Size)
 	return err
 }
 
@@ -174,7 +206,7 @@ func (d *disk) begin(do func() error) {
 
 // check reads again what was put, and writes its sums.
 func (d *disk) check(ctx context.Context) error {
-	if err := d.pending.Check(ctx, methods.Bounded(notClosed{d.data}, d.Size)); err != nil {
+	if err := d.pending.Check(ctx, d.content()); err != nil {
 		return err
 	}
 	if err := d.pending.Write(d.sums); err != nil {
@@ -184,7 +216,9 @@ func (d *disk) check(ctx context.Context) error {
 	return d.sums.Flush(ctx)
 }
 
-// notClosed is an image that stays open.
+// content is the head, which stays open when that is closed.
+func (d *disk) content() methods.Content { return methods.Bounded(notClosed{d.data}, d.Size) }
+
 type notClosed struct{ Writer }
 
 func (notClosed) Close() error { return nil }
@@ -210,22 +244,15 @@ func (b *inbox) Finish(ctx context.Context) error {
 	return nil
 }
 
-// snapshots takes those that are missing at once: the monitors, who have a second between two decisions, number them together.
+// snapshots takes those that are missing at once.
 func (b *inbox) snapshots(ctx context.Context) error {
-	snap := snapOf(b.manifest.Snapshot)
-	for target, d := range b.disks {
-		var err error
-		if d.Root, err = replica.RootOf(d.sums, d.Size); err != nil {
-			return fmt.Errorf("finish disk %s: %w", target, err)
-		}
-	}
-	for _, d := range b.disks {
-		d.begin(func() error { return snapshot(ctx, d.sums, snap) })
-		if !d.snapped {
-			d.begin(func() error { return errors.Join(d.touch(ctx), snapshot(ctx, d.data, snap)) })
-		}
-	}
 	var errs []error
+	for _, d := range b.disks {
+		if !d.snapped {
+			errs = append(errs, d.touch(ctx), d.root())
+			d.snap(ctx, snapOf(b.manifest.Snapshot))
+		}
+	}
 	for _, d := range b.disks {
 		d.writes.Wait()
 		errs = append(errs, d.error())
