@@ -62,9 +62,9 @@ func (d *deletes) refused(what, target string, set func() (clear func())) {
 // everything is what the snapshots are, for us and for the storages, and what is unfinished.
 func (d *deletes) everything() string {
 	d.t.Helper()
-	journals, err := filepath.Glob(d.p.StateDir + "/journal/*")
+	all, err := filepath.Glob(d.p.StateDir + "/journal/*")
 	check(d.t, err)
-	all := append(journals, objects(d.t))
+	all = append(all, objects(d.t))
 	for _, s := range d.p.list(d.Name()) {
 		all = append(all, fmt.Sprintf("%s %s %t", s.Name, s.State, s.Current))
 	}
