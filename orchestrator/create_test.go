@@ -200,6 +200,20 @@ func TestCreateThatCannotBeUndoneIsLeftToRecover(t *testing.T) {
 	}
 }
 
+// TestActThatMayStillComeIsNotUndone: it would come after that.
+func TestActThatMayStillComeIsNotUndone(t *testing.T) {
+	r := newRig(t)
+	r.store.Fail(memory.AfterTake, "vdb", &orchestrator.Problem{Kind: orchestrator.ErrUnfinished, Err: errPlanned})
+	_, err := r.Create(t.Context(), orchestrator.CreateOptions{Domain: "web1"})
+	wantError(t, err, orchestrator.ErrUnfinished, errPlanned)
+	r.wantUnheld()
+	if made := r.store.Objects(); len(made) != 2 {
+		t.Errorf("there is %q", made)
+	}
+	r.recover()
+	r.wantNames()
+}
+
 func TestRecoverThatFailsIsUnfinishedStill(t *testing.T) {
 	r := newRig(t)
 	r.store.Fail(memory.AfterTake, "vdb", errPlanned)

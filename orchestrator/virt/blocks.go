@@ -5,19 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"time"
+	"sync/atomic"
 
 	"libvirt.org/go/libvirt"
 	"libvirt.org/go/libvirtxml"
 
-	"github.com/domsnap/domsnap/methods"
 	"github.com/domsnap/domsnap/methods/qemu"
 	"github.com/domsnap/domsnap/methods/trace"
 	"github.com/domsnap/domsnap/xmlspec"
 )
-
-// pollJob is how often a block job is asked how far it is.
-const pollJob = 50 * time.Millisecond
 
 // ReadySwitch implements qemu.Hypervisor.
 func (h *Host) ReadySwitch(ctx context.Context, uuid string, overlays []qemu.Overlay) (qemu.Switch, error) {
@@ -47,7 +43,7 @@ type overlaySwitch struct {
 	dom      *libvirt.Domain
 	request  string
 	overlays []qemu.Overlay
-	done     bool
+	done     atomic.Bool
 }
 
 // Do waits for libvirt also when ctx ends meanwhile: who gives up on a call that may still move the disks would take
@@ -63,35 +59,33 @@ func (s *overlaySwitch) do() error {
 	if err != nil {
 		return err
 	}
-	s.done = true
+	s.done.Store(true)
 	return snapshot.Free()
 }
 
+// Close leaves the domain to the end of the connection: a call that was given up may still use it.
 func (s *overlaySwitch) Close() error {
 	var errs []error
-	if s.done {
+	if s.done.Load() {
 		for _, o := range s.overlays {
 			errs = append(errs, s.host.define(s.uuid, o))
 		}
 	}
-	return errors.Join(append(errs, s.dom.Free())...)
+	return errors.Join(errs...)
 }
 
 // define makes sure that the persistent definition names the overlay too: libvirt leaves it alone where it names the
 // present source in another way, as by pool and volume, and the next start would be from the snapshot's image.
 func (h *Host) define(uuid string, o qemu.Overlay) error {
 	ctx := context.Background()
-	var same bool
-	err := h.withDomain(ctx, uuid, func(d *Domain) error {
+	same, err := bounded(ctx, onAnew(h, uuid, func(d *Domain) (bool, error) {
 		if persistent, err := d.dom.IsPersistent(); err != nil || !persistent {
-			same = true
-			return err
+			return true, err
 		}
 		disk, err := d.disk(o.Target, libvirt.DOMAIN_XML_INACTIVE)
 		// With what is below said there, it would be said for ever.
-		same = disk.Source.File == o.File && len(disk.Chain) == 0
-		return err
-	})
+		return disk.Source.File == o.File && len(disk.Chain) == 0, err
+	}))
 	if err != nil || same {
 		return err
 	}
@@ -119,13 +113,10 @@ func overlayRequest(d *xmlspec.Domain, overlays []qemu.Overlay) (string, error) 
 
 // ActiveSource implements qemu.Hypervisor.
 func (h *Host) ActiveSource(ctx context.Context, uuid, target string) (string, error) {
-	var path string
-	err := h.withDomain(ctx, uuid, func(d *Domain) error {
+	return bounded(ctx, onAnew(h, uuid, func(d *Domain) (string, error) {
 		disk, err := d.disk(target, 0)
-		path = disk.Source.File + disk.Source.Block
-		return err
-	})
-	return path, err
+		return disk.Source.File + disk.Source.Block, err
+	}))
 }
 
 // SetSource implements qemu.Hypervisor.
@@ -174,86 +165,6 @@ func sourceOf(s *libvirtxml.DomainDiskSource, path string) *libvirtxml.DomainDis
 	return s
 }
 
-// Commit implements qemu.Hypervisor.
-func (h *Host) Commit(ctx context.Context, c qemu.Commit) error {
-	return h.withDomain(ctx, c.UUID, func(d *Domain) error {
-		disk, err := d.disk(c.Target, 0)
-		if err != nil {
-			return err
-		}
-		active := disk.Source.File+disk.Source.Block == c.Top
-		start := func() error { return d.startCommit(c, active) }
-		if err := trace.Do(ctx, "libvirt: start the commit", start); err != nil {
-			return err
-		}
-		return d.awaitCommit(ctx, c, active)
-	})
-}
-
-// startCommit finds a commit of an earlier attempt as good as a new one; another job on the disk is somebody else's.
-func (d *Domain) startCommit(c qemu.Commit, active bool) error {
-	kind, flags := libvirt.DOMAIN_BLOCK_JOB_TYPE_COMMIT, libvirt.DomainBlockCommitFlags(0)
-	if active {
-		kind, flags = libvirt.DOMAIN_BLOCK_JOB_TYPE_ACTIVE_COMMIT, libvirt.DOMAIN_BLOCK_COMMIT_ACTIVE
-	}
-	job, err := d.dom.GetBlockJobInfo(c.Target, 0)
-	switch {
-	case err != nil || job.Type == libvirt.DOMAIN_BLOCK_JOB_TYPE_UNKNOWN:
-	case job.Type == kind:
-		return nil
-	default:
-		return &methods.Blocked{
-			What: fmt.Sprintf("a block job runs on disk %s", c.Target),
-			Hint: "see it: virsh blockjob DOMAIN " + c.Target,
-		}
-	}
-	if c.Base == "" {
-		flags |= libvirt.DOMAIN_BLOCK_COMMIT_SHALLOW
-	}
-	if err := d.dom.BlockCommit(c.Target, c.Base, c.Top, 0, flags); err != nil {
-		return fmt.Errorf("start block commit of disk %s: %w", c.Target, err)
-	}
-	return nil
-}
-
-func (d *Domain) awaitCommit(ctx context.Context, c qemu.Commit, active bool) error {
-	for {
-		job, err := d.dom.GetBlockJobInfo(c.Target, 0)
-		if err != nil {
-			return fmt.Errorf("ask for block job of disk %s: %w", c.Target, err)
-		}
-		if job.Type == 0 {
-			return d.committed(c)
-		}
-		c.Progress.Report(int64(job.Cur), int64(job.End))
-		if active && job.Cur == job.End {
-			// Not ready for the pivot is told by an error only; the job goes on, and so do we.
-			_ = trace.Do(ctx, "libvirt: pivot", func() error {
-				return d.dom.BlockJobAbort(c.Target, libvirt.DOMAIN_BLOCK_JOB_ABORT_PIVOT)
-			})
-		}
-		select {
-		case <-ctx.Done():
-			return errors.Join(ctx.Err(), d.dom.BlockJobAbort(c.Target, 0))
-		case <-time.After(pollJob):
-		}
-	}
-}
-
-// committed makes sure that the job did not just fail.
-func (d *Domain) committed(c qemu.Commit) error {
-	disk, err := d.disk(c.Target, 0)
-	if err != nil {
-		return err
-	}
-	for _, path := range append(disk.Chain, disk.Source.File+disk.Source.Block) {
-		if path == c.Top {
-			return fmt.Errorf("commit %s: the block job ended and it is still in the chain", c.Top)
-		}
-	}
-	return nil
-}
-
 func (d *Domain) disk(target string, flags libvirt.DomainXMLFlags) (xmlspec.Disk, error) {
 	parsed, err := d.parsed(flags)
 	if err != nil {
@@ -267,14 +178,20 @@ func (d *Domain) disk(target string, flags libvirt.DomainXMLFlags) (xmlspec.Disk
 }
 
 func (h *Host) withDomain(ctx context.Context, uuid string, do func(*Domain) error) error {
-	return boundedDo(ctx, func() error {
+	_, err := bounded(ctx, onAnew(h, uuid, func(d *Domain) (struct{}, error) { return struct{}{}, do(d) }))
+	return err
+}
+
+// onAnew is a call on a domain that is looked up anew.
+func onAnew[T any](h *Host, uuid string, call func(*Domain) (T, error)) func() (T, error) {
+	return func() (none T, err error) {
 		dom, err := h.find(uuid)
 		if err != nil {
-			return err
+			return none, err
 		}
 		defer dom.Free()
-		return do(&Domain{host: h, dom: dom})
-	})
+		return call(&Domain{host: h, dom: dom})
+	}
 }
 
 var _ qemu.Hypervisor = (*Host)(nil)

@@ -51,20 +51,25 @@ func (d *Domain) now() (*Domain, error) {
 // act does something to the domain.
 func (d *Domain) act(ctx context.Context, name string, call func(*Domain) error) error {
 	return trace.Do(ctx, "libvirt: "+name, func() error {
-		_, err := ask(ctx, d, func(now *Domain) (struct{}, error) { return struct{}{}, call(now) })
+		_, err := within(ctx, actLimit, onto(d, func(now *Domain) (struct{}, error) { return struct{}{}, call(now) }))
 		return err
 	})
 }
 
 // ask reads something of the domain.
 func ask[T any](ctx context.Context, d *Domain, call func(*Domain) (T, error)) (T, error) {
-	return bounded(ctx, func() (none T, err error) {
+	return bounded(ctx, onto(d, call))
+}
+
+// onto is a call on the domain as it is reached now.
+func onto[T any](d *Domain, call func(*Domain) (T, error)) func() (T, error) {
+	return func() (none T, err error) {
 		now, err := d.now()
 		if err != nil {
 			return none, err
 		}
 		return call(now)
-	})
+	}
 }
 
 // UUID implements orchestrator.Domain.
