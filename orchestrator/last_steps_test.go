@@ -2,6 +2,7 @@ package orchestrator_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -50,7 +51,7 @@ func TestRecordThatTakesTooLongIsLeftToRecover(t *testing.T) {
 					r.domain.writeFails = nil
 					r.recover()
 					want := v.done
-					if silence == errLost {
+					if errors.Is(silence, errLost) {
 						want = v.undone
 					}
 					r.wantNames(want...)

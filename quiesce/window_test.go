@@ -225,7 +225,7 @@ func TestStatusThatLiesIsNoEvidence(t *testing.T) {
 				if !errors.Is(err, c.want) {
 					t.Errorf("it ended with %v", err)
 				}
-				if c.want == quiesce.ErrHoldLost && report.Level != quiesce.Crash {
+				if errors.Is(c.want, quiesce.ErrHoldLost) && report.Level != quiesce.Crash {
 					t.Errorf("it is told as %+v", report)
 				}
 			})

@@ -21,6 +21,17 @@ func TestTortureMixedOff(t *testing.T) {
 	x.end(before)
 }
 
+// TestTortureForced kills a revert of a domain that is on at every point, where libvirt asks the hook whether it may start.
+func TestTortureForced(t *testing.T) {
+	before := objects(t)
+	x := newTorturer(t, blank(lab.QcowFile, lab.ThinLV))
+	x.every = true
+	x.p.installHook()
+	x.begin()
+	x.run(x.revertsPaused())
+	x.end(before)
+}
+
 // TestTortureAtShutdown interrupts a revert that was asked for at the shutdown.
 func TestTortureAtShutdown(t *testing.T) {
 	before := objects(t)

@@ -70,7 +70,7 @@ func TestDomainWhoseJobIsHeldSaysWhatToDo(t *testing.T) {
 
 // TestActThatMovesDisksIsWaitedForAlthoughNobodyWantsItAnyMore: what comes unseen would move them under who undoes it.
 func TestActThatMovesDisksIsWaitedForAlthoughNobodyWantsItAnyMore(t *testing.T) {
-	inStill(t, func(t *testing.T, s still) {
+	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		came := false
