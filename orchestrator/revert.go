@@ -201,9 +201,7 @@ func (r *reversion) stillOff(ctx context.Context) error {
 func (r *reversion) handBack(ctx context.Context, cause error) error {
 	i := r.operation.intent
 	switch {
-	case errors.Is(cause, ErrUnfinished):
-		return cause
-	case i == nil:
+	case i == nil, errors.Is(cause, ErrUnfinished):
 		return cause
 	case r.before == Shutoff || r.desc.State != Shutoff:
 		return errors.Join(cause, r.leaveIn(ctx, Shutoff))

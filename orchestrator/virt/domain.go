@@ -205,10 +205,7 @@ func (d *Domain) Start(ctx context.Context, paused bool) error {
 	if paused {
 		flags = libvirt.DOMAIN_START_PAUSED
 	}
-	if err := d.act(ctx, "start", func(d *Domain) error { return d.dom.CreateWithFlags(flags) }); err != nil {
-		return fmt.Errorf("start the domain: %w", err)
-	}
-	return nil
+	return d.act(ctx, "start", func(d *Domain) error { return d.dom.CreateWithFlags(flags) })
 }
 
 // PowerOff implements orchestrator.Domain. QEMU is asked to end first, so that it writes out what it holds, and killed
