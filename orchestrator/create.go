@@ -76,10 +76,14 @@ func (c *creation) intent() journal.Intent {
 	}
 }
 
-// fail takes everything back. What cannot be taken back, and a guest that may be held still, is left to recover.
+// fail takes everything back. What cannot be taken back, what may still come, and a guest that may be held still, is left
+// to recover.
 func (c *creation) fail(ctx context.Context, cause error) error {
 	if errors.Is(cause, quiesce.ErrNotReleased) {
 		return cause
+	}
+	if errors.Is(cause, ErrUnfinished) {
+		return c.unfinished(cause)
 	}
 	err := c.lower(ctx, nil)
 	if err == nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -200,6 +201,20 @@ func TestCreateThatCannotBeUndoneIsLeftToRecover(t *testing.T) {
 	}
 }
 
+// TestActThatMayStillComeIsNotUndone: it would come after that.
+func TestActThatMayStillComeIsNotUndone(t *testing.T) {
+	r := newRig(t)
+	r.store.Fail(memory.AfterTake, "vdb", &orchestrator.Problem{Kind: orchestrator.ErrUnfinished, Err: errPlanned})
+	_, err := r.Create(t.Context(), orchestrator.CreateOptions{Domain: "web1"})
+	wantError(t, err, orchestrator.ErrUnfinished, errPlanned)
+	r.wantUnheld()
+	if made := r.store.Objects(); len(made) != 2 {
+		t.Errorf("there is %q", made)
+	}
+	r.recover()
+	r.wantNames()
+}
+
 func TestRecoverThatFailsIsUnfinishedStill(t *testing.T) {
 	r := newRig(t)
 	r.store.Fail(memory.AfterTake, "vdb", errPlanned)
@@ -283,32 +298,110 @@ func TestGuestThatCannotBeLetGoIsToldAndLeftToTheGuardian(t *testing.T) {
 const lockLimit = 2 * time.Second
 
 func TestSecondOperationIsBusyWithinTwoSeconds(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t)
-		entered, leave := make(chan struct{}), make(chan struct{})
-		r.store.On(memory.AtPrepare, "vda", func(context.Context) error {
-			close(entered)
-			<-leave
-			return nil
+	for name, second := range map[string]func(context.Context, *rig) error{
+		"create": func(ctx context.Context, r *rig) error {
+			_, err := r.Create(ctx, orchestrator.CreateOptions{Domain: "web1", Name: "two"})
+			return err
+		},
+		"revert": func(ctx context.Context, r *rig) error {
+			_, err := r.Revert(ctx, orchestrator.RevertOptions{Domain: "web1", Snapshot: "zero", Force: true})
+			return err
+		},
+		"delete": func(ctx context.Context, r *rig) error {
+			_, err := r.Delete(ctx, orchestrator.DeleteOptions{Domain: "web1", Snapshot: "zero"})
+			return err
+		},
+		"recover": func(ctx context.Context, r *rig) error {
+			_, err := r.Recover(ctx, "web1")
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { busyWhileOneIsCreated(t, second) })
 		})
-		first := make(chan error)
-		go func() {
-			_, err := r.Create(t.Context(), orchestrator.CreateOptions{Domain: "web1", Name: "one"})
-			first <- err
-		}()
-		<-entered
-		ctx, cancel := context.WithTimeout(t.Context(), lockLimit)
-		defer cancel()
-		_, err := r.Create(ctx, orchestrator.CreateOptions{Domain: "web1", Name: "two"})
-		wantError(t, err, orchestrator.ErrBusy)
-		if ctx.Err() != nil {
-			t.Error("the answer took two seconds")
-		}
-		close(leave)
-		if err := <-first; err != nil {
-			t.Error(err)
-		}
+	}
+}
+
+func busyWhileOneIsCreated(t *testing.T, second func(context.Context, *rig) error) {
+	r := newRig(t)
+	r.take("zero")
+	entered, leave := make(chan struct{}), make(chan struct{})
+	r.store.On(memory.AtPrepare, "vda", func(context.Context) error {
+		close(entered)
+		<-leave
+		return nil
 	})
+	first := make(chan error)
+	go func() {
+		_, err := r.Create(t.Context(), orchestrator.CreateOptions{Domain: "web1", Name: "one"})
+		first <- err
+	}()
+	<-entered
+	ctx, cancel := context.WithTimeout(t.Context(), lockLimit)
+	defer cancel()
+	wantError(t, second(ctx, r), orchestrator.ErrBusy)
+	if ctx.Err() != nil {
+		t.Error("the answer took two seconds")
+	}
+	close(leave)
+	if err := <-first; err != nil {
+		t.Error(err)
+	}
+	r.wantState(orchestrator.Running)
+	r.wantNames("zero", "one")
+}
+
+// TestGuestThatSomebodyElseHoldsIsLeftAlone: nothing is made either, and it is worth another try.
+func TestGuestThatSomebodyElseHoldsIsLeftAlone(t *testing.T) {
+	r := newRig(t)
+	r.guest.SetState(2, false)
+	_, err := r.Create(t.Context(), orchestrator.CreateOptions{Domain: "web1"})
+	wantError(t, err, quiesce.ErrFrozen)
+	if errors.Is(err, orchestrator.ErrFailed) || errors.Is(err, orchestrator.ErrUnfinished) {
+		t.Errorf("it ended with %v", err)
+	}
+	if frozen, _ := r.guest.State(); frozen != 2 || r.guest.Log.Count("thaw") > 0 {
+		t.Errorf("it was not left alone: %q", r.guest.Log.Lines())
+	}
+	r.wantNames()
+	r.guest.SetState(0, false)
+}
+
+// TestAgentsOwnWordsAreKept: as those of SELinux in the guest, which only it knows.
+func TestAgentsOwnWordsAreKept(t *testing.T) {
+	denied := errors.New("failed to open /mnt/vdb: Permission denied")
+	r := newRig(t)
+	r.guest.Break(quiescetest.Fault{Call: quiescetest.Freeze, Err: denied})
+	s := r.take("one")
+	if said := strings.Join(s.Consistency.Skipped, "; "); s.Consistency.Level != "crash" || !strings.Contains(said, denied.Error()) {
+		t.Errorf("it was recorded as %+v", s.Consistency)
+	}
+	_, err := r.Create(t.Context(), orchestrator.CreateOptions{Domain: "web1", Quiesce: quiesce.Require})
+	wantError(t, err, quiesce.ErrNotQuiesced, denied)
+}
+
+// TestStorageWithoutRoomInTheWindow: the guest goes on before anything is taken back, which may take long.
+func TestStorageWithoutRoomInTheWindow(t *testing.T) {
+	for name, quiet := range map[string]quiesce.Policy{"frozen": quiesce.Require, "paused": quiesce.No} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			r.store.Fail(memory.AtTake, "vdb", syscall.ENOSPC)
+			undone := 0
+			for _, target := range []string{"vda", "vdb"} {
+				r.store.On(memory.AtDrop, target, func(context.Context) error {
+					undone++
+					r.wantUnheld()
+					return nil
+				})
+			}
+			_, err := r.Create(t.Context(), orchestrator.CreateOptions{Domain: "web1", Quiesce: quiet})
+			wantError(t, err, orchestrator.ErrFailed, syscall.ENOSPC)
+			if undone != 2 {
+				t.Errorf("%d disks were taken back", undone)
+			}
+			r.wantNames()
+		})
+	}
 }
 
 func TestDisksThatMoveAreTakenLast(t *testing.T) {

@@ -18,6 +18,8 @@ var (
 	ErrRefused = errors.New("not possible here")
 	// ErrFailed: it was tried, did not work, and everything is as it was before.
 	ErrFailed = errors.New("failed, and everything was undone")
+	// ErrNoAnswer: the hypervisor stands still, or what it does to the domain does.
+	ErrNoAnswer = errors.New("the hypervisor does not answer")
 	// ErrUnfinished: there is work that recover has to finish.
 	ErrUnfinished = errors.New("there is unfinished work")
 )

@@ -67,6 +67,12 @@ type fakeDomain struct {
 	stopped bool
 }
 
+// What writeFails can say of a write that nobody hears of again: that it does not come, or that it does.
+var (
+	errLost    = errors.New("the write does not come")
+	errUnheard = errors.New("the answer to the write does not come")
+)
+
 // otherMetadata is what somebody else has put into the domain's metadata.
 const otherMetadata = "none of our business"
 
@@ -185,10 +191,19 @@ func (d *fakeDomain) SetMetadata(ctx context.Context, text string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	var err error
 	if d.writeFails != nil {
-		if err := d.writeFails(); err != nil {
-			return err
+		err = d.writeFails()
+	}
+	switch {
+	case errors.Is(err, errLost), errors.Is(err, errUnheard):
+		<-ctx.Done()
+		if errors.Is(err, errUnheard) {
+			d.metadata = text
 		}
+		return ctx.Err()
+	case err != nil:
+		return err
 	}
 	d.metadata = text
 	return nil

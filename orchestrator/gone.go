@@ -71,7 +71,7 @@ func (o *Orchestrator) recoverNamed(ctx context.Context, name string) (*Recovere
 }
 
 // recoverGone undoes a create as for a domain that is off. A revert and a delete change disks and the lineage, which are
-// gone with the domain.
+// gone with the domain; a revert that has changed nothing is over.
 func (o *Orchestrator) recoverGone(ctx context.Context, uuid string, gone error) (_ *Recovered, err error) {
 	op := &operation{Orchestrator: o, lineage: &xmlspec.Lineage{}}
 	if op.lockFile, err = o.lock(ctx, uuid); err != nil {
@@ -84,6 +84,9 @@ func (o *Orchestrator) recoverGone(ctx context.Context, uuid string, gone error)
 	}
 	op.desc = &Description{Domain: xmlspec.Domain{Name: intent.Domain, UUID: uuid}, State: Shutoff}
 	op.intent = intent
+	if intent.PowerOff {
+		return &Recovered{Domain: intent.Domain, Did: []string{"nothing was reverted"}}, op.endJournal(ctx)
+	}
 	if intent.Verb != journal.Create {
 		return nil, op.abandoned(intent, gone)
 	}

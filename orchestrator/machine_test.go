@@ -1,9 +1,13 @@
 package orchestrator_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,6 +16,7 @@ import (
 	"github.com/domsnap/domsnap/methods"
 	"github.com/domsnap/domsnap/methods/memory"
 	"github.com/domsnap/domsnap/orchestrator"
+	"github.com/domsnap/domsnap/orchestrator/journal"
 	"github.com/domsnap/domsnap/orchestrator/machine"
 	"github.com/domsnap/domsnap/quiesce"
 )
@@ -97,6 +102,56 @@ func TestRevertBringsTheMachineBack(t *testing.T) {
 	if ids, err := r.machines().Snapshots(r.domain.uuid); err != nil || len(ids) > 0 {
 		t.Errorf("kept are %v, %v", ids, err)
 	}
+}
+
+// TestMachineThatIsKilledHalfWayBackIsPutBackByRecover: firmware and disks are of one instant, wherever that was.
+func TestMachineThatIsKilledHalfWayBackIsPutBackByRecover(t *testing.T) {
+	set := func(t *testing.T) *rig {
+		r := newRig(t).firmware("one").off()
+		r.write("a one", "b one")
+		r.take("one")
+		r.firmware("now").write("a now", "b now")
+		return r
+	}
+	revert := func(r *rig, ctx context.Context) error {
+		_, err := r.Revert(ctx, orchestrator.RevertOptions{Domain: "web1", Snapshot: "one"})
+		return err
+	}
+	halves := 0
+	killEverywhere(t, set, revert, func(r *rig, killed bool) {
+		if killed && r.swapsHalf() {
+			halves++
+		}
+		r.recover()
+		now := r.firmwareNow("web1_VARS.fd")
+		r.wantFirmware(now)
+		r.wantContent("a "+now, "b "+now)
+	})
+	if halves == 0 {
+		t.Error("it was never killed half-way")
+	}
+}
+
+// swapsHalf does one half of what was begun of putting the machine back, if it was.
+func (r *rig) swapsHalf() bool {
+	r.t.Helper()
+	i, err := r.journal().Pending(r.domain.uuid)
+	if err != nil || !slices.Contains(i.Notes, journal.Note{Act: "put back nvram and tpm"}) || r.firmwareNow("web1_VARS.fd") != "now" {
+		return false
+	}
+	if err := r.machines().Swap(i.Back[:1]); err != nil {
+		r.t.Error(err)
+	}
+	return r.firmwareNow("web1_VARS.fd") != r.firmwareNow("tpm/tpm2-00.permall")
+}
+
+func (r *rig) firmwareNow(name string) string {
+	r.t.Helper()
+	text, err := os.ReadFile(filepath.Join(r.dir, "libvirt", name))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		r.t.Error(err)
+	}
+	return string(text)
 }
 
 // What the machine had not made yet is not there afterwards, and comes back with an undo.

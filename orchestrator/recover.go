@@ -237,6 +237,9 @@ func (op *operation) finishedDrop(ctx context.Context, ref methods.Ref, i *journ
 }
 
 func (op *operation) redoRevert(ctx context.Context, i *journal.Intent) ([]string, error) {
+	if i.PowerOff {
+		return op.powerOn(ctx, i)
+	}
 	if err := op.mayRedoRevert(i); err != nil {
 		return nil, err
 	}
@@ -244,6 +247,7 @@ func (op *operation) redoRevert(ctx context.Context, i *journal.Intent) ([]strin
 		operation: op, runner: op.runner(), begun: i.Started,
 		before: Shutoff, after: State(i.State), to: op.byID(i.Snapshot),
 	}
+	r.opts.Verify = i.Verify
 	if !i.Whole {
 		for _, d := range i.Disks {
 			r.opts.Disks = append(r.opts.Disks, d.Target)
@@ -256,7 +260,20 @@ func (op *operation) redoRevert(ctx context.Context, i *journal.Intent) ([]strin
 		return nil, err
 	}
 	_, err := r.finish(ctx)
-	return []string{"reverted to " + r.to.Name}, err
+	did := []string{"reverted to " + r.to.Name}
+	if i.Verify {
+		did = append(did, "compared the disks with "+r.to.Name)
+	}
+	return did, err
+}
+
+// powerOn gives a domain back that was powered off for a revert of which nothing else was done.
+func (op *operation) powerOn(ctx context.Context, i *journal.Intent) ([]string, error) {
+	r := &reversion{operation: op, runner: op.runner()}
+	if op.desc.State != Shutoff {
+		return []string{"nothing was reverted, and the domain is " + string(op.desc.State)}, r.leaveIn(ctx, Shutoff)
+	}
+	return []string{"nothing was reverted; started the domain again"}, r.leaveIn(ctx, State(i.Before))
 }
 
 func (op *operation) mayRedoRevert(i *journal.Intent) error {
@@ -284,6 +301,13 @@ func (r *reversion) redoDisks(ctx context.Context, i *journal.Intent) error {
 		}
 	}
 	if err := r.revertAll(ctx); err != nil {
+		return err
+	}
+	for _, d := range r.disks {
+		// Where they differed before, nobody knows any more.
+		d.changed = methods.Whole()
+	}
+	if err := r.verify(ctx); err != nil {
 		return err
 	}
 	return r.markReverted(ctx)

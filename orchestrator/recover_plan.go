@@ -81,6 +81,9 @@ func (op *operation) planUndoCreate(i *journal.Intent) []string {
 }
 
 func (op *operation) planRedoRevert(i *journal.Intent) ([]string, error) {
+	if i.PowerOff {
+		return op.planStart(State(i.Before)), nil
+	}
 	if err := op.mayRedoRevert(i); err != nil {
 		return nil, err
 	}
@@ -93,11 +96,18 @@ func (op *operation) planRedoRevert(i *journal.Intent) ([]string, error) {
 			steps = append(steps, s.name)
 		}
 	}
-	steps = append(steps, "write the lineage")
-	if op.desc.State == Shutoff && State(i.State) != Shutoff {
-		steps = append(steps, "start the domain")
+	if i.Verify && !i.Reverted {
+		steps = append(steps, "compare the disks with the snapshot")
 	}
-	return steps, nil
+	return append(append(steps, "write the lineage"), op.planStart(State(i.State))...), nil
+}
+
+// planStart is what brings the domain into a state.
+func (op *operation) planStart(state State) []string {
+	if op.desc.State != Shutoff || state == Shutoff {
+		return nil
+	}
+	return []string{"start the domain"}
 }
 
 func (op *operation) planRedoDelete(i *journal.Intent) []string {

@@ -116,11 +116,10 @@ func (r *reversion) run(ctx context.Context) (*RevertResult, error) {
 		return nil, err
 	}
 	if err := r.ready(ctx); err != nil {
-		return nil, errors.Join(err, r.restore(ctx))
+		return nil, r.handBack(ctx, err)
 	}
 	if err := r.writeJournal(ctx, r.intent()); err != nil {
-		// It may be there all the same, and would keep the domain from being started.
-		return nil, errors.Join(err, r.endJournal(ctx), r.restore(ctx))
+		return nil, r.handBack(ctx, err)
 	}
 	for _, before := range []func(context.Context) error{r.stillOff, r.takeSafety, r.stageMachine, r.listChanges} {
 		if err := before(ctx); err != nil {
@@ -169,13 +168,22 @@ func (r *reversion) ready(ctx context.Context) error {
 	return r.planSafety(ctx)
 }
 
+// powerOff is put down before it is done: nobody else would know that the domain was on.
 func (r *reversion) powerOff(ctx context.Context) error {
 	if r.before == Shutoff {
 		return nil
 	}
+	if err := r.writeJournal(ctx, r.nothingDone()); err != nil {
+		return err
+	}
 	err := r.timed(ctx, "power the domain off", r.domain.PowerOff)
 	// Also after an error, and when ctx has ended: what the domain is now decides whether it has to be started again.
-	return errors.Join(err, r.refresh(context.WithoutCancel(ctx)))
+	refreshErr := r.refresh(context.WithoutCancel(ctx))
+	if refreshErr != nil || errors.Is(err, ErrNoAnswer) {
+		// It may go off yet.
+		return r.unfinished(errors.Join(err, refreshErr))
+	}
+	return err
 }
 
 // stillOff comes after the journal: from then on nobody can start the domain, but somebody may have before.
@@ -189,18 +197,53 @@ func (r *reversion) stillOff(ctx context.Context) error {
 	return nil
 }
 
-// restore brings the domain back to the state it had, after an error that changed nothing.
-func (r *reversion) restore(ctx context.Context) error {
-	if r.before == Shutoff || r.desc.State != Shutoff {
-		return nil
+// handBack gives the domain back as it was, after an error that changed nothing.
+func (r *reversion) handBack(ctx context.Context, cause error) error {
+	i := r.operation.intent
+	switch {
+	case i == nil, errors.Is(cause, ErrUnfinished):
+		return cause
+	case r.before == Shutoff || r.desc.State != Shutoff:
+		return errors.Join(cause, r.leaveIn(ctx, Shutoff))
 	}
-	return r.domain.Start(context.WithoutCancel(ctx), r.before == Paused)
+	ctx = context.WithoutCancel(ctx)
+	if !i.PowerOff {
+		if err := r.writeJournal(ctx, r.nothingDone()); err != nil {
+			// What there is of the intent would keep the domain from being started.
+			cause = errors.Join(cause, err, r.endJournal(ctx))
+		}
+	}
+	return errors.Join(cause, r.leaveIn(ctx, r.before))
+}
+
+// leaveIn is the end of a revert: the domain, which is off, comes into a state, and the journal ends. It ends too where the
+// domain cannot be started, which no second attempt would change. Where nobody knows whether it was, the journal stays.
+func (r *reversion) leaveIn(ctx context.Context, state State) error {
+	var err error
+	if state != Shutoff {
+		err = r.timed(ctx, "start the domain", func(ctx context.Context) error { return r.domain.Start(ctx, state == Paused) })
+	}
+	if err != nil && (ctx.Err() != nil || errors.Is(err, ErrNoAnswer)) {
+		return r.unfinished(err)
+	}
+	if endErr := r.endJournal(ctx); endErr != nil {
+		return r.unfinished(errors.Join(err, endErr))
+	}
+	return err
+}
+
+// nothingDone is the intent while no disk is touched.
+func (r *reversion) nothingDone() journal.Intent {
+	i := r.intent()
+	i.PowerOff = true
+	return i
 }
 
 func (r *reversion) intent() journal.Intent {
 	i := journal.Intent{
 		Verb: journal.Revert, Domain: r.desc.Name, UUID: r.desc.UUID, Started: r.begun,
-		Snapshot: r.to.ID, Safety: r.safety, Whole: r.whole(), Back: r.back, Gone: r.gone, State: string(r.after),
+		Snapshot: r.to.ID, Safety: r.safety, Whole: r.whole(), Back: r.back, Gone: r.gone,
+		Before: string(r.before), State: string(r.after), Verify: r.opts.Verify,
 	}
 	for _, d := range r.disks {
 		i.Refs = append(i.Refs, d.req.To)
@@ -221,10 +264,11 @@ func (r *reversion) giveUp(ctx context.Context, cause error) error {
 	if err := r.undo(ctx); err != nil {
 		return r.unfinished(errors.Join(cause, err))
 	}
-	if err := r.endJournal(ctx); err != nil {
-		return r.unfinished(errors.Join(cause, err))
+	err := r.handBack(ctx, cause)
+	if errors.Is(err, ErrUnfinished) {
+		return err
 	}
-	return &Problem{Kind: ErrFailed, Err: errors.Join(cause, r.restore(ctx))}
+	return &Problem{Kind: ErrFailed, Err: err}
 }
 
 // revertAll reverts side by side what does not share a lock.
@@ -273,9 +317,6 @@ func (r *reversion) finish(ctx context.Context) (*RevertResult, error) {
 	if err != nil {
 		return nil, r.unfinished(err)
 	}
-	if err := r.endJournal(ctx); err != nil {
-		return nil, r.unfinished(err)
-	}
 	if r.due {
 		withdrawn = nil
 	}
@@ -283,13 +324,11 @@ func (r *reversion) finish(ctx context.Context) (*RevertResult, error) {
 	for _, d := range r.disks {
 		result.Disks = append(result.Disks, d.result)
 	}
-	if r.after == Shutoff {
-		return result, nil
+	err = r.leaveIn(ctx, r.after)
+	if err == nil || errors.Is(err, ErrUnfinished) {
+		return result, err
 	}
-	if err := r.domain.Start(ctx, r.after == Paused); err != nil {
-		return nil, refuse("the disks are reverted: find out why it does not start, and start it", "%w", err)
-	}
-	return result, nil
+	return nil, refuse("the disks are reverted: find out why it does not start, and start it", "%w", err)
 }
 
 func (r *reversion) recordRevert() error {

@@ -136,7 +136,8 @@ func (r *runner) timed(ctx context.Context, name string, do func(context.Context
 	return nil
 }
 
-// undo takes back, in reverse, everything that was begun. It goes on after an error, and also when ctx has ended.
+// undo takes back, in reverse, everything that was begun. It goes on after an error, and also when ctx has ended, but not
+// with a hypervisor that does not answer: each step would wait for it.
 func (r *runner) undo(ctx context.Context) error {
 	var errs []error
 	for i := len(r.begun) - 1; i >= 0; i-- {
@@ -145,8 +146,12 @@ func (r *runner) undo(ctx context.Context) error {
 			continue
 		}
 		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
-		errs = append(errs, r.timed(bounded, "undo "+s.name, s.undo))
+		err := r.timed(bounded, "undo "+s.name, s.undo)
 		cancel()
+		errs = append(errs, err)
+		if errors.Is(err, ErrNoAnswer) {
+			break
+		}
 	}
 	r.begun = nil
 	return errors.Join(errs...)

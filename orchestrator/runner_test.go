@@ -101,6 +101,23 @@ func TestUndoGoesBackwardsAndOnAfterAnError(t *testing.T) {
 	}
 }
 
+func TestUndoDoesNotGoOnWithAHypervisorThatDoesNotAnswer(t *testing.T) {
+	log, r := &transcript{}, quiet()
+	undoing := func(name string, err error) step {
+		return step{
+			name: name, do: func(context.Context) error { return nil },
+			undo: func(context.Context) error { log.add(name); return err },
+		}
+	}
+	silent := &Problem{Kind: ErrNoAnswer, Err: errors.New("no answer")}
+	if err := r.run(t.Context(), undoing("one", nil), undoing("two", silent), undoing("three", nil)); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.undo(t.Context()); !errors.Is(err, ErrNoAnswer) || !slices.Equal(log.lines, []string{"three", "two"}) {
+		t.Errorf("it ended with %v after %q", err, log.lines)
+	}
+}
+
 func TestEachStepIsToldWhenItBeginsAndWhenItEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var events []Event

@@ -27,7 +27,7 @@ func Veto(stateDir string, d xmlspec.DomainID) error {
 		return nil
 	case err != nil:
 		return veto("domain %s may be half-reverted, and nobody knows: run domsnap recover %s: %w", d.Name, d.Name, err)
-	case intent.Verb == journal.Revert && !intent.Reverted:
+	case intent.Verb == journal.Revert && !intent.Reverted && !intent.PowerOff:
 		return veto("domain %s is half-reverted: run domsnap recover %s", d.Name, d.Name)
 	default:
 		return vetoWithout(stateDir, d, intent.Shield)

@@ -23,6 +23,7 @@ func TestVetoIsOnlyForARevertThatHasNotEnded(t *testing.T) {
 	}{
 		{"a revert", journal.Intent{Verb: journal.Revert}, true},
 		{"a revert whose disks are all done", journal.Intent{Verb: journal.Revert, Reverted: true}, false},
+		{"a revert that has touched no disk", journal.Intent{Verb: journal.Revert, PowerOff: true}, false},
 		{"a create", journal.Intent{Verb: journal.Create}, false},
 		{"a delete", journal.Intent{Verb: journal.Delete}, false},
 	} {

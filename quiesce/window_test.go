@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -155,6 +156,92 @@ func TestFreezeThatTimesOutIsThawedAndWatched(t *testing.T) {
 			"guardian: holding pause", "pause", "resume", "guardian: released")
 		w.wantLetGo(t)
 	})
+}
+
+// TestGuestThatSomebodyElseHasFrozenIsLeftAlone: to thaw it would break his window.
+func TestGuestThatSomebodyElseHasFrozenIsLeftAlone(t *testing.T) {
+	for _, policy := range []quiesce.Policy{quiesce.Try, quiesce.Require} {
+		w := newWindow()
+		w.opts.Policy = policy
+		w.SetState(2, false)
+		if _, err := w.open(t.Context(), nothing); !errors.Is(err, quiesce.ErrFrozen) || w.ran {
+			t.Errorf("%s: it ended with %v; ran: %v", policy, err, w.ran)
+		}
+		w.wantCalls(t, "ping", "status")
+		if frozen, _ := w.State(); frozen != 2 {
+			t.Errorf("%s: %d file systems are frozen", policy, frozen)
+		}
+	}
+}
+
+// liar is a guest whose agent's status is not true.
+type liar struct {
+	*quiescetest.Guest
+	// lies are how often more it says the contrary; deaf says that its thaw does nothing and says so.
+	lies int
+	deaf bool
+}
+
+func (l *liar) Frozen(ctx context.Context) (bool, error) {
+	frozen, err := l.Guest.Frozen(ctx)
+	if l.lies == 0 {
+		return frozen, err
+	}
+	l.lies--
+	return !frozen, err
+}
+
+func (l *liar) ThawFilesystems(ctx context.Context) (int, error) {
+	if l.deaf {
+		return 0, nil
+	}
+	return l.Guest.ThawFilesystems(ctx)
+}
+
+// TestStatusThatLiesIsNoEvidence: what counts is how many file systems were frozen, and how many thawed.
+func TestStatusThatLiesIsNoEvidence(t *testing.T) {
+	for name, c := range map[string]struct {
+		lies int
+		deaf bool
+		// goesOn: somebody else has thawed the guest in the window.
+		goesOn bool
+		want   error
+	}{
+		"frozen, after a thaw by another, for a while": {lies: 3, goesOn: true, want: quiesce.ErrHoldLost},
+		"frozen, after a thaw by another, for ever":    {lies: -1, goesOn: true, want: quiesce.ErrNotReleased},
+		"thawed, and the thaw did nothing":             {lies: -1, deaf: true, want: quiesce.ErrHoldLost},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWindow()
+				g := &liar{Guest: w.Guest}
+				report, err := quiesce.Within(t.Context(), g, w.opts, func(context.Context) error {
+					g.lies, g.deaf = c.lies, c.deaf
+					if c.goesOn {
+						g.SetState(0, false)
+					}
+					return nil
+				})
+				if !errors.Is(err, c.want) {
+					t.Errorf("it ended with %v", err)
+				}
+				if errors.Is(c.want, quiesce.ErrHoldLost) && report.Level != quiesce.Crash {
+					t.Errorf("it is told as %+v", report)
+				}
+			})
+		})
+	}
+}
+
+// TestAgentsErrorIsInTheNotes: only the guest knows why.
+func TestAgentsErrorIsInTheNotes(t *testing.T) {
+	denied := errors.New("failed to open /mnt: Permission denied")
+	w := newWindow()
+	w.Break(quiescetest.Fault{Call: quiescetest.Freeze, Err: denied})
+	report, err := w.open(t.Context(), nothing)
+	if err != nil || !slices.ContainsFunc(report.Notes, func(n string) bool { return strings.Contains(n, denied.Error()) }) {
+		t.Errorf("the notes are %q, %v", report.Notes, err)
+	}
 }
 
 func TestActThatEndsBadlyLetsTheGuestGo(t *testing.T) {

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"syscall"
 	"testing"
 
 	"github.com/domsnap/domsnap/methods"
@@ -27,6 +28,9 @@ func TestExitCodes(t *testing.T) {
 		{"no snapshot in the storage", methods.ErrNotFound, 3},
 		{"no disk, at a place in the descriptor", problem(orchestrator.ErrNotFound, &xmlspec.SyntaxError{Line: 1}), 3},
 		{"busy", problem(orchestrator.ErrBusy, orchestrator.ErrBusy), 4},
+		{"frozen by somebody else", fmt.Errorf("x: %w", quiesce.ErrFrozen), 4},
+		{"no answer", problem(orchestrator.ErrNoAnswer, other), 1},
+		{"no room", problem(orchestrator.ErrFailed, syscall.ENOSPC), 1},
 		{"not quiesced", fmt.Errorf("x: %w", quiesce.ErrNotQuiesced), 5},
 		{"refused", problem(orchestrator.ErrRefused, other), 6},
 		{"blocked", methods.Blockedf("x"), 6},
@@ -37,6 +41,7 @@ func TestExitCodes(t *testing.T) {
 		// The worse news wins.
 		{"undone, because of a blocker", problem(orchestrator.ErrFailed, methods.Blockedf("x")), 1},
 		{"unfinished, because something is missing", problem(orchestrator.ErrUnfinished, methods.ErrNotFound), 7},
+		{"unfinished, because there is no answer", problem(orchestrator.ErrUnfinished, problem(orchestrator.ErrNoAnswer, other)), 7},
 		{"unfinished and not quiesced", problem(orchestrator.ErrUnfinished, quiesce.ErrNotQuiesced), 7},
 		{"unfinished and not released", problem(orchestrator.ErrUnfinished, quiesce.ErrNotReleased), 8},
 		{"not quiesced and not released", errors.Join(quiesce.ErrNotQuiesced, quiesce.ErrNotReleased), 8},

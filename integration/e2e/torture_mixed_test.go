@@ -3,6 +3,8 @@
 package e2e
 
 import (
+	"regexp"
+	"slices"
 	"testing"
 
 	"github.com/domsnap/domsnap/integration/lab"
@@ -18,6 +20,26 @@ func TestTortureMixedOff(t *testing.T) {
 	for _, v := range []victim{x.creates(), x.reverts(), x.deletes()} {
 		x.doubly(v)
 	}
+	x.end(before)
+}
+
+// turns are the points of a forced revert between which it changes what recover has to do.
+var turns = regexp.MustCompile(`^before (write the journal|end the journal|libvirt: )`)
+
+// TestTortureForced kills a revert of a domain that is on, where libvirt asks the hook whether it may start.
+func TestTortureForced(t *testing.T) {
+	before := objects(t)
+	x := newTorturer(t, blank(lab.QcowFile, lab.ThinLV))
+	x.p.installHook()
+	x.begin()
+	v := x.revertsPaused()
+	all := x.points(v)
+	points := slices.DeleteFunc(slices.Clone(all), func(p string) bool { return !turns.MatchString(p) })
+	x.each(way{v.name, "domsnap killed", len(all)}, append(points, all[len(all)-1]), func(point string) {
+		v.ready()
+		x.interrupt(point, kill, v.args)
+		x.recover(v)
+	})
 	x.end(before)
 }
 

@@ -84,13 +84,20 @@ func (x *torturer) deletes() victim {
 	}
 }
 
-// revertsPaused powers the domain off and starts it again, paused before its first instruction.
+// revertsPaused powers the domain off and starts it again, paused before its first instruction. Whatever becomes of the
+// revert, the domain is as it was then.
 func (x *torturer) revertsPaused() victim {
 	off := x.reverts()
 	return victim{
 		name: "revert --force", args: []string{"snapshot-revert", x.Name(), "base", "--force"}, like: &off,
 		ready: func() { tool(x.t, "virsh", "start", "--paused", x.Name()) },
-		check: func() { check(x.t, x.Stop()); x.checkReverted(x.present) },
+		check: func() {
+			if !x.paused() {
+				x.t.Error("the domain was on, and is not any more")
+			}
+			check(x.t, x.Stop())
+			x.checkReverted(x.present)
+		},
 	}
 }
 

@@ -61,6 +61,12 @@ type Intent struct {
 	Shield []shield.Overlay `json:"shield,omitempty"`
 	// State is the domain state to end in.
 	State string `json:"state,omitempty"`
+	// PowerOff says of a revert that nothing of it is done but that the domain is off, or soon will be: whoever comes after
+	// us gives it Before, the state that it had, again.
+	PowerOff bool   `json:"power_off,omitempty"`
+	Before   string `json:"before,omitempty"`
+	// Verify says that the disks of a revert are compared with the snapshot.
+	Verify bool `json:"verify,omitempty"`
 	// Reverted says that all disks of a revert are done, so that they must not be touched again.
 	Reverted bool `json:"reverted,omitempty"`
 

@@ -110,11 +110,12 @@ type diskAddress struct {
 // agent sends a command without arguments and decodes what it returns; a nil into is for commands whose reply says
 // nothing.
 func (d *Domain) agent(ctx context.Context, command string, into any) error {
-	reply, err := ask(ctx, d, func(d *Domain) (string, error) {
+	// Where no reply comes that is the agent's silence and not libvirt's.
+	reply, err := await(ctx, onto(d, func(d *Domain) (string, error) {
 		timeout := libvirt.DomainQemuAgentCommandTimeout(secondsLeft(ctx, agentTimeout))
 		reply, err := d.dom.QemuAgentCommand(fmt.Sprintf("{%q:%q}", "execute", command), timeout, 0)
 		return reply, d.orGone(err)
-	})
+	}))
 	if err != nil {
 		return fmt.Errorf("ask the agent for %s: %w", command, err)
 	}

@@ -12,7 +12,6 @@ import (
 
 	"github.com/domsnap/domsnap/methods"
 	fullcopy "github.com/domsnap/domsnap/methods/copy"
-	"github.com/domsnap/domsnap/methods/trace"
 	"github.com/domsnap/domsnap/xmlspec"
 )
 
@@ -25,19 +24,16 @@ const (
 
 // Capacity implements fullcopy.Hypervisor.
 func (h *Host) Capacity(ctx context.Context, uuid, target string) (int64, error) {
-	var capacity int64
-	err := h.withDomain(ctx, uuid, func(d *Domain) error {
+	return bounded(ctx, onAnew(h, uuid, func(d *Domain) (int64, error) {
 		if err := d.checkIdle(target); err != nil {
-			return err
+			return 0, err
 		}
 		info, err := d.dom.GetBlockInfo(target, 0)
 		if err != nil {
-			return fmt.Errorf("ask for the size of disk %s: %w", target, err)
+			return 0, fmt.Errorf("ask for the size of disk %s: %w", target, err)
 		}
-		capacity = int64(info.Capacity)
-		return nil
-	})
-	return capacity, err
+		return int64(info.Capacity), nil
+	}))
 }
 
 // checkIdle finds what libvirt would not begin a backup of the disk beside.
@@ -83,7 +79,7 @@ func (h *Host) readyBackup(uuid string, targets []fullcopy.Target) (_ fullcopy.B
 		return nil, err
 	}
 	request, err := backupRequest(parsed, targets)
-	return &backup{dom: dom, request: request}, err
+	return &backup{host: h, uuid: uuid, dom: dom, request: request}, err
 }
 
 // backupRequest names every disk, so that nothing is left to a default.
@@ -108,16 +104,15 @@ func backupRequest(d *xmlspec.Domain, targets []fullcopy.Target) (string, error)
 
 // backup is a backup job of one domain.
 type backup struct {
+	host    *Host
+	uuid    string
 	dom     *libvirt.Domain
 	request string
 }
 
 // Begin waits for libvirt also when ctx ends meanwhile: a job nobody knows of would go on writing.
 func (b *backup) Begin(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	return trace.Do(ctx, "libvirt: begin the backup", func() error {
+	return b.host.inTurn(ctx, "begin the backup", func() error {
 		return b.dom.BackupBegin(b.request, "", libvirt.DOMAIN_BACKUP_BEGIN_REUSE_EXTERNAL)
 	})
 }
@@ -127,14 +122,14 @@ func (b *backup) Wait(ctx context.Context, progress methods.Progress) error {
 	for {
 		job, err := bounded(ctx, func() (*libvirt.DomainJobInfo, error) { return b.dom.GetJobStats(0) })
 		if ctx.Err() != nil {
-			return errors.Join(ctx.Err(), abortBackup(ctx, b.dom))
+			return errors.Join(ctx.Err(), b.host.abortBackup(ctx, b.uuid))
 		}
 		if err != nil {
 			return fmt.Errorf("ask for the backup job: %w", err)
 		}
 		if job.Type == libvirt.DOMAIN_JOB_NONE {
 			progress.Report(total, total)
-			return b.completed()
+			return boundedDo(ctx, b.completed)
 		}
 		total = int64(job.DiskTotal)
 		progress.Report(int64(job.DiskProcessed), total)
@@ -160,21 +155,19 @@ func (b *backup) completed() error {
 	}
 }
 
-func (b *backup) Close() error { return b.dom.Free() }
+// Close leaves the domain to the end of the connection: a call that was given up may still use it.
+func (b *backup) Close() error { return nil }
 
 // AbortBackup implements fullcopy.Hypervisor.
 func (h *Host) AbortBackup(ctx context.Context, uuid, file string) error {
-	err := h.withDomain(ctx, uuid, func(d *Domain) error {
-		files, err := backupFiles(d.dom)
-		if err != nil || !slices.Contains(files, file) {
-			return err
-		}
-		return abortBackup(ctx, d.dom)
-	})
+	files, err := bounded(ctx, onAnew(h, uuid, func(d *Domain) ([]string, error) { return backupFiles(d.dom) }))
 	if isCode(err, libvirt.ERR_NO_DOMAIN) {
 		return nil
 	}
-	return err
+	if err != nil || !slices.Contains(files, file) {
+		return err
+	}
+	return h.abortBackup(ctx, uuid)
 }
 
 // backupFiles are the files that the domain's backup job writes; none where there is no job.
@@ -207,15 +200,20 @@ func filesOf(text string) ([]string, error) {
 }
 
 // abortBackup returns when nothing is written any more, also where ctx has ended.
-func abortBackup(ctx context.Context, dom *libvirt.Domain) error {
+func (h *Host) abortBackup(ctx context.Context, uuid string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTimeout)
 	defer cancel()
 	for {
-		if _, err := dom.BackupGetXMLDesc(0); isCode(err, libvirt.ERR_NO_DOMAIN_BACKUP) {
+		// It fails where the job ended by itself meanwhile, which the next turn sees.
+		ended, err := bounded(ctx, onAnew(h, uuid, func(d *Domain) (bool, error) {
+			if _, err := d.dom.BackupGetXMLDesc(0); isCode(err, libvirt.ERR_NO_DOMAIN_BACKUP) {
+				return true, nil
+			}
+			return false, d.dom.AbortJob()
+		}))
+		if ended || isCode(err, libvirt.ERR_NO_DOMAIN) {
 			return nil
 		}
-		// It fails where the job ended by itself meanwhile, which the next turn sees.
-		err := dom.AbortJob()
 		select {
 		case <-ctx.Done():
 			return errors.Join(fmt.Errorf("abort the backup job: %w", ctx.Err()), err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync/atomic"
 
 	"libvirt.org/go/libvirt"
 	"libvirt.org/go/libvirtxml"
@@ -42,7 +43,7 @@ type overlaySwitch struct {
 	dom      *libvirt.Domain
 	request  string
 	overlays []qemu.Overlay
-	done     bool
+	done     atomic.Bool
 }
 
 // Do waits for libvirt also when ctx ends meanwhile: who gives up on a call that may still move the disks would take
@@ -58,35 +59,33 @@ func (s *overlaySwitch) do() error {
 	if err != nil {
 		return err
 	}
-	s.done = true
+	s.done.Store(true)
 	return snapshot.Free()
 }
 
+// Close leaves the domain to the end of the connection: a call that was given up may still use it.
 func (s *overlaySwitch) Close() error {
 	var errs []error
-	if s.done {
+	if s.done.Load() {
 		for _, o := range s.overlays {
 			errs = append(errs, s.host.define(s.uuid, o))
 		}
 	}
-	return errors.Join(append(errs, s.dom.Free())...)
+	return errors.Join(errs...)
 }
 
 // define makes sure that the persistent definition names the overlay too: libvirt leaves it alone where it names the
 // present source in another way, as by pool and volume, and the next start would be from the snapshot's image.
 func (h *Host) define(uuid string, o qemu.Overlay) error {
 	ctx := context.Background()
-	var same bool
-	err := h.withDomain(ctx, uuid, func(d *Domain) error {
+	same, err := bounded(ctx, onAnew(h, uuid, func(d *Domain) (bool, error) {
 		if persistent, err := d.dom.IsPersistent(); err != nil || !persistent {
-			same = true
-			return err
+			return true, err
 		}
 		disk, err := d.disk(o.Target, libvirt.DOMAIN_XML_INACTIVE)
 		// With what is below said there, it would be said for ever.
-		same = disk.Source.File == o.File && len(disk.Chain) == 0
-		return err
-	})
+		return disk.Source.File == o.File && len(disk.Chain) == 0, err
+	}))
 	if err != nil || same {
 		return err
 	}
@@ -114,13 +113,10 @@ func overlayRequest(d *xmlspec.Domain, overlays []qemu.Overlay) (string, error) 
 
 // ActiveSource implements qemu.Hypervisor.
 func (h *Host) ActiveSource(ctx context.Context, uuid, target string) (string, error) {
-	var path string
-	err := h.withDomain(ctx, uuid, func(d *Domain) error {
+	return bounded(ctx, onAnew(h, uuid, func(d *Domain) (string, error) {
 		disk, err := d.disk(target, 0)
-		path = disk.Source.File + disk.Source.Block
-		return err
-	})
-	return path, err
+		return disk.Source.File + disk.Source.Block, err
+	}))
 }
 
 // SetSource implements qemu.Hypervisor.
@@ -182,14 +178,20 @@ func (d *Domain) disk(target string, flags libvirt.DomainXMLFlags) (xmlspec.Disk
 }
 
 func (h *Host) withDomain(ctx context.Context, uuid string, do func(*Domain) error) error {
-	return boundedDo(ctx, func() error {
+	_, err := bounded(ctx, onAnew(h, uuid, func(d *Domain) (struct{}, error) { return struct{}{}, do(d) }))
+	return err
+}
+
+// onAnew is a call on a domain that is looked up anew.
+func onAnew[T any](h *Host, uuid string, call func(*Domain) (T, error)) func() (T, error) {
+	return func() (none T, err error) {
 		dom, err := h.find(uuid)
 		if err != nil {
-			return err
+			return none, err
 		}
 		defer dom.Free()
-		return do(&Domain{host: h, dom: dom})
-	})
+		return call(&Domain{host: h, dom: dom})
+	}
 }
 
 var _ qemu.Hypervisor = (*Host)(nil)

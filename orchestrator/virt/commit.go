@@ -34,17 +34,80 @@ func (h *Host) CheckCommit(ctx context.Context, c qemu.Commit) error {
 
 // Commit implements qemu.Hypervisor.
 func (h *Host) Commit(ctx context.Context, c qemu.Commit) error {
-	return h.withDomain(ctx, c.UUID, func(d *Domain) error {
-		active, err := d.writesTo(c.Target, c.Top)
-		if err != nil {
+	m := &merging{Commit: c, way: newApproach(time.Now())}
+	if err := h.withDomain(ctx, c.UUID, func(d *Domain) error { return m.begin(ctx, d) }); err != nil {
+		return err
+	}
+	for {
+		ended, err := bounded(ctx, onAnew(h, c.UUID, func(d *Domain) (bool, error) { return m.follow(ctx, d) }))
+		if ctx.Err() != nil {
+			return errors.Join(ctx.Err(), h.abortCommit(ctx, c))
+		}
+		if ended || err != nil {
 			return err
 		}
-		start := func() error { return d.startCommit(c, active) }
-		if err := trace.Do(ctx, "libvirt: start the commit", start); err != nil {
-			return err
+		select {
+		case <-ctx.Done():
+		case <-time.After(pollJob):
 		}
-		return d.awaitCommit(ctx, c, active)
-	})
+	}
+}
+
+// merging is a commit at work.
+type merging struct {
+	qemu.Commit
+	// active: the image is what the disk writes to.
+	active bool
+	way    approach
+	// pivot is what has kept it from its end the last time; nil for nothing.
+	pivot error
+}
+
+func (m *merging) begin(ctx context.Context, d *Domain) (err error) {
+	if m.active, err = d.writesTo(m.Target, m.Top); err != nil {
+		return err
+	}
+	return trace.Do(ctx, "libvirt: start the commit", func() error { return d.startCommit(m.Commit, m.active) })
+}
+
+// follow looks how far the job is, and ends it where it is done. One that comes no nearer to its end goes on, and the next
+// attempt finds it.
+func (m *merging) follow(ctx context.Context, d *Domain) (ended bool, _ error) {
+	job, err := d.dom.GetBlockJobInfo(m.Target, 0)
+	if err != nil {
+		return false, fmt.Errorf("ask for block job of disk %s: %w", m.Target, err)
+	}
+	if job.Type == libvirt.DOMAIN_BLOCK_JOB_TYPE_UNKNOWN {
+		return true, d.committed(m.Commit)
+	}
+	m.Progress.Report(int64(job.Cur), int64(job.End))
+	if left := job.End - job.Cur; m.way.stalled(left, time.Now()) {
+		return false, m.endless(left)
+	}
+	if m.active && job.Cur == job.End {
+		// Not ready for the pivot is told by an error only; the job goes on, and so do we.
+		m.pivot = trace.Do(ctx, "libvirt: pivot", func() error {
+			return d.dom.BlockJobAbort(m.Target, libvirt.DOMAIN_BLOCK_JOB_ABORT_PIVOT)
+		})
+	}
+	return false, nil
+}
+
+// endless is the error of a commit that comes no nearer to its end.
+func (m *merging) endless(left uint64) error {
+	err := fmt.Errorf("commit %s: in %s it has come no nearer to its end, %d MiB are left: the guest may be writing quicker than that",
+		m.Top, patience, left>>20)
+	if m.pivot != nil {
+		err = fmt.Errorf("%w; the last time it was: %w", err, m.pivot)
+	}
+	return err
+}
+
+// abortCommit is waited for although ctx has ended.
+func (h *Host) abortCommit(ctx context.Context, c qemu.Commit) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTimeout)
+	defer cancel()
+	return h.withDomain(ctx, c.UUID, func(d *Domain) error { return d.dom.BlockJobAbort(c.Target, 0) })
 }
 
 // writesTo says whether an image is the one that the disk writes to.
@@ -94,45 +157,6 @@ func (d *Domain) startCommit(c qemu.Commit, active bool) error {
 		return fmt.Errorf("start block commit of disk %s: %w", c.Target, err)
 	}
 	return nil
-}
-
-// awaitCommit sees the commit to its end. One that comes no nearer to it goes on, and the next attempt finds it.
-func (d *Domain) awaitCommit(ctx context.Context, c qemu.Commit, active bool) error {
-	way, pivot := newApproach(time.Now()), error(nil)
-	for {
-		job, err := d.dom.GetBlockJobInfo(c.Target, 0)
-		if err != nil {
-			return fmt.Errorf("ask for block job of disk %s: %w", c.Target, err)
-		}
-		if job.Type == 0 {
-			return d.committed(c)
-		}
-		c.Progress.Report(int64(job.Cur), int64(job.End))
-		if left := job.End - job.Cur; way.stalled(left, time.Now()) {
-			return endless(c, left, pivot)
-		}
-		if active && job.Cur == job.End {
-			// Not ready for the pivot is told by an error only; the job goes on, and so do we.
-			pivot = trace.Do(ctx, "libvirt: pivot", func() error {
-				return d.dom.BlockJobAbort(c.Target, libvirt.DOMAIN_BLOCK_JOB_ABORT_PIVOT)
-			})
-		}
-		select {
-		case <-ctx.Done():
-			return errors.Join(ctx.Err(), d.dom.BlockJobAbort(c.Target, 0))
-		case <-time.After(pollJob):
-		}
-	}
-}
-
-// endless is the error of a commit that comes no nearer to its end; pivot is what has kept it from that last, nil for nothing.
-func endless(c qemu.Commit, left uint64, pivot error) error {
-	err := fmt.Errorf("commit %s: in %s it has come no nearer to its end, %d MiB are left: the guest may be writing quicker than that",
-		c.Top, patience, left>>20)
-	if pivot != nil {
-		err = fmt.Errorf("%w; the last time it was: %w", err, pivot)
-	}
-	return err
 }
 
 // approach is how a job comes nearer to its end.

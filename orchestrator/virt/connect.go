@@ -27,7 +27,7 @@ type Host struct {
 
 // Connect opens a read-write connection; an empty URI is libvirt's own default, as for virsh.
 func Connect(ctx context.Context, uri string) (*Host, error) {
-	conn, err := bounded(ctx, func() (*libvirt.Connect, error) { return libvirt.NewConnect(uri) })
+	conn, err := bounded(ctx, func() (*libvirt.Connect, error) { return dial(ctx, uri) })
 	if err != nil {
 		return nil, &orchestrator.Problem{
 			Kind: orchestrator.ErrFailed, Err: fmt.Errorf("connect to libvirt: %w", err),
@@ -40,6 +40,16 @@ func Connect(ctx context.Context, uri string) (*Host, error) {
 		return nil, fmt.Errorf("ask libvirt for its URI: %w", err)
 	}
 	return &Host{uri: uri, places: placesOf(said), conn: conn}, nil
+}
+
+// dial leaves no connection open that comes when nobody waits for it any more.
+func dial(ctx context.Context, uri string) (*libvirt.Connect, error) {
+	conn, err := libvirt.NewConnect(uri)
+	if err == nil && ctx.Err() != nil {
+		_, err = conn.Close()
+		return nil, errors.Join(ctx.Err(), err)
+	}
+	return conn, err
 }
 
 // live is the connection, or another one when it has ended.
@@ -76,12 +86,14 @@ func findOn(conn *libvirt.Connect, uuid string) (*libvirt.Domain, error) {
 	return dom, nil
 }
 
-// Close ends the connection.
+// Close ends the connection, or leaves it to the end of the process where libvirt does not answer.
 func (h *Host) Close() error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	_, err := h.conn.Close()
-	return err
+	return doWithin(context.Background(), closeLimit, func() error {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		_, err := h.conn.Close()
+		return err
+	})
 }
 
 // Domain finds a domain as virsh does: by id, by UUID, by name.
@@ -184,36 +196,6 @@ func (h *Host) volume(pool, name string) (xmlspec.DiskSource, error) {
 	default:
 		return xmlspec.DiskSource{Other: "volume " + path}, nil
 	}
-}
-
-// bounded runs a call of libvirt, which cannot be cancelled, and stops waiting for it when ctx ends.
-func bounded[T any](ctx context.Context, call func() (T, error)) (T, error) {
-	if err := ctx.Err(); err != nil {
-		var none T
-		return none, err
-	}
-	type answer struct {
-		value T
-		err   error
-	}
-	done := make(chan answer, 1)
-	go func() {
-		v, err := call()
-		done <- answer{v, err}
-	}()
-	select {
-	case a := <-done:
-		return a.value, a.err
-	case <-ctx.Done():
-		var none T
-		return none, ctx.Err()
-	}
-}
-
-// boundedDo is bounded for calls that only fail or not.
-func boundedDo(ctx context.Context, call func() error) error {
-	_, err := bounded(ctx, func() (struct{}, error) { return struct{}{}, call() })
-	return err
 }
 
 // secondsLeft is what is left of ctx in libvirt's unit, rounded up, at least one.

@@ -51,20 +51,25 @@ func (d *Domain) now() (*Domain, error) {
 // act does something to the domain.
 func (d *Domain) act(ctx context.Context, name string, call func(*Domain) error) error {
 	return trace.Do(ctx, "libvirt: "+name, func() error {
-		_, err := ask(ctx, d, func(now *Domain) (struct{}, error) { return struct{}{}, call(now) })
+		_, err := within(ctx, actLimit, onto(d, func(now *Domain) (struct{}, error) { return struct{}{}, call(now) }))
 		return err
 	})
 }
 
 // ask reads something of the domain.
 func ask[T any](ctx context.Context, d *Domain, call func(*Domain) (T, error)) (T, error) {
-	return bounded(ctx, func() (none T, err error) {
+	return bounded(ctx, onto(d, call))
+}
+
+// onto is a call on the domain as it is reached now.
+func onto[T any](d *Domain, call func(*Domain) (T, error)) func() (T, error) {
+	return func() (none T, err error) {
 		now, err := d.now()
 		if err != nil {
 			return none, err
 		}
 		return call(now)
-	})
+	}
 }
 
 // UUID implements orchestrator.Domain.
@@ -200,10 +205,7 @@ func (d *Domain) Start(ctx context.Context, paused bool) error {
 	if paused {
 		flags = libvirt.DOMAIN_START_PAUSED
 	}
-	if err := d.act(ctx, "start", func(d *Domain) error { return d.dom.CreateWithFlags(flags) }); err != nil {
-		return fmt.Errorf("start the domain: %w", err)
-	}
-	return nil
+	return d.act(ctx, "start", func(d *Domain) error { return d.dom.CreateWithFlags(flags) })
 }
 
 // PowerOff implements orchestrator.Domain. QEMU is asked to end first, so that it writes out what it holds, and killed

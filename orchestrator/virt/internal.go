@@ -33,11 +33,12 @@ func (h *Host) readyInternal(uuid string, snapshots []qemu.InternalSnapshot) (qe
 	if err != nil {
 		return nil, errors.Join(err, dom.Free())
 	}
-	return &internalSwitch{dom: dom, actions: actions}, nil
+	return &internalSwitch{host: h, dom: dom, actions: actions}, nil
 }
 
 // internalSwitch is one transaction that only has to be sent.
 type internalSwitch struct {
+	host    *Host
 	dom     *libvirt.Domain
 	actions []raw.TransactionAction
 }
@@ -45,15 +46,13 @@ type internalSwitch struct {
 // Do waits for QEMU also when ctx ends meanwhile: who gives up on a transaction that is still to come would not find
 // what there is to remove.
 func (s *internalSwitch) Do(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	return trace.Do(ctx, "QEMU: transaction", func() error {
+	return s.host.inTurn(ctx, "QEMU: transaction", func() error {
 		return raw.NewMonitor(monitor{s.dom}).Transaction(s.actions, nil)
 	})
 }
 
-func (s *internalSwitch) Close() error { return s.dom.Free() }
+// Close leaves the domain to the end of the connection: a call that was given up may still use it.
+func (s *internalSwitch) Close() error { return nil }
 
 func internalActions(m qmp.Monitor, d *xmlspec.Domain, snapshots []qemu.InternalSnapshot) ([]raw.TransactionAction, error) {
 	devices, err := blockDevices(m)
@@ -81,29 +80,34 @@ func (h *Host) CheckDropInternal(ctx context.Context, uuid, target string) error
 
 // DropInternal implements qemu.InternalHypervisor. With name and id QEMU removes just the one that has both.
 func (h *Host) DropInternal(ctx context.Context, uuid string, s qemu.InternalSnapshot) error {
-	return h.withDomain(ctx, uuid, func(d *Domain) error {
-		parsed, err := d.parsed(0)
-		if err != nil {
-			return err
-		}
-		m := monitor{d.dom}
-		devices, err := blockDevices(m)
-		if err != nil {
-			return err
-		}
-		node, err := devices.node(parsed, s)
-		if err != nil {
-			return err
-		}
-		err = trace.Do(ctx, "QEMU: remove the internal snapshot", func() error {
-			_, err := raw.NewMonitor(m).BlockdevSnapshotDeleteInternalSync(node, &s.ID, &s.Name)
-			return err
-		})
-		if err != nil {
-			return fmt.Errorf("remove internal snapshot %s of disk %s: %w", s.Name, s.Target, err)
-		}
-		return nil
+	_, err := within(ctx, actLimit, onAnew(h, uuid, func(d *Domain) (struct{}, error) {
+		return struct{}{}, d.dropInternal(ctx, s)
+	}))
+	return err
+}
+
+func (d *Domain) dropInternal(ctx context.Context, s qemu.InternalSnapshot) error {
+	parsed, err := d.parsed(0)
+	if err != nil {
+		return err
+	}
+	m := monitor{d.dom}
+	devices, err := blockDevices(m)
+	if err != nil {
+		return err
+	}
+	node, err := devices.node(parsed, s)
+	if err != nil {
+		return err
+	}
+	err = trace.Do(ctx, "QEMU: remove the internal snapshot", func() error {
+		_, err := raw.NewMonitor(m).BlockdevSnapshotDeleteInternalSync(node, &s.ID, &s.Name)
+		return err
 	})
+	if err != nil {
+		return fmt.Errorf("remove internal snapshot %s of disk %s: %w", s.Name, s.Target, err)
+	}
+	return nil
 }
 
 // node finds the block node of a disk. One with another file than libvirt believes is not touched.

@@ -209,11 +209,14 @@ func (s shielded) DefinedOn(ctx context.Context, all []shield.Overlay) ([]shield
 
 // wait does something to the domain in its turn.
 func (s shielded) wait(ctx context.Context, name string, do func(*Domain) error) error {
-	d, err := s.domain.now()
+	err := s.domain.host.inTurn(ctx, name, func() error {
+		d, err := s.domain.now()
+		if err != nil {
+			return err
+		}
+		return do(d)
+	})
 	if err != nil {
-		return err
-	}
-	if err := s.domain.host.inTurn(ctx, name, func() error { return do(d) }); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	return nil

@@ -10,12 +10,14 @@ import (
 // come after somebody has looked at the disks would make untrue what he has seen. Whose turn comes too late does nothing.
 func (h *Host) inTurn(ctx context.Context, name string, do func() error) error {
 	return trace.Do(ctx, "libvirt: "+name, func() error {
-		h.acting.Lock()
-		defer h.acting.Unlock()
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		return do()
+		return seenThrough(ctx, func() error {
+			h.acting.Lock()
+			defer h.acting.Unlock()
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			return do()
+		})
 	})
 }
 
