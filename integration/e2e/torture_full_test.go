@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -21,6 +22,7 @@ func TestTortureFull(t *testing.T) {
 	x.keepStateIn(t.TempDir(), "128k")
 	x.keepDefinitionsIn("256k")
 	x.boot()
+	x.allocate("vda")
 	for _, dir := range []string{x.p.StateDir, images, definitions} {
 		x.full(x.createsRunning(), 1, fileIn(t, dir))
 	}
@@ -51,6 +53,13 @@ func TestTortureFullOff(t *testing.T) {
 	x.options = nil
 	x.present = x.fullDelete()
 	x.end(before)
+}
+
+// allocate has the guest's image have all its clusters: QEMU stops a guest that writes to one for which there is no room.
+func (x *torturer) allocate(target string) {
+	x.t.Helper()
+	_, err := x.Control(x.t.Context(), fmt.Sprintf("cat /dev/zero >/mnt/%[1]s/all; sync; rm /mnt/%[1]s/all", target))
+	check(x.t, err)
 }
 
 // fullDelete deletes a snapshot when there is no room for what has to move, and gives the present content of the disks.
