@@ -113,7 +113,7 @@ func (x *torturer) lie(v victim, call, script string) {
 	r := x.impatient(v.args)
 	x.p.ToolDir = ""
 	x.letGo()
-	x.checkSaid(v, r.Code, string(r.Stdout)+string(r.Stderr))
+	x.checkSaid(v, r.Code, string(r.Stdout)+r.Stderr)
 	x.recover(v)
 	if x.t.Failed() {
 		x.t.Fatalf("%s: %s: %s", v.name, call, r.Stdout)
