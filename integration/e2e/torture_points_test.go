@@ -8,7 +8,7 @@ import (
 
 var (
 	// readers are acts that change nothing, so that to end before one is to end before the next act.
-	readers = regexp.MustCompile(`^(before|after) run (lvs|vgs|thin_delta|qemu-img (info|map))#`)
+	readers = regexp.MustCompile(`^(before|after) run (lvs|vgs|thin_delta|dmsetup status|qemu-img (info|map))#`)
 	// wholes are acts that are made of others, which come right after where there are any.
 	wholes = regexp.MustCompile(`^before (prepare|take|keep the present of|revert|drop) `)
 
