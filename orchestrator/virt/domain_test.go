@@ -3,6 +3,7 @@ package virt
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -266,6 +267,34 @@ func TestCancelledCallIsNotWaitedFor(t *testing.T) {
 		}
 		close(given)
 	})
+}
+
+func TestReadIsDoneAgainOnAnotherConnectionOnly(t *testing.T) {
+	errDead := errors.New("broken pipe")
+	for _, c := range []struct {
+		connections []int // that there are, one after the other
+		reads       []int
+		err         error
+	}{
+		{[]int{1}, []int{1}, nil},
+		{[]int{0, 0}, []int{0}, errDead},
+		{[]int{0, 1}, []int{0, 1}, nil},
+		{[]int{0, -1}, []int{0, -1}, errDead},
+	} {
+		var reads []int
+		left := c.connections
+		connect := func() (int, error) { conn := left[0]; left = left[1:]; return conn, nil }
+		got, err := again(connect, func(conn int) (int, error) {
+			reads = append(reads, conn)
+			if conn <= 0 {
+				return 0, errDead
+			}
+			return conn, nil
+		})
+		if !errors.Is(err, c.err) || err == nil && got != reads[len(reads)-1] || !slices.Equal(reads, c.reads) {
+			t.Errorf("%+v: read %d by %v, %v", c, got, reads, err)
+		}
+	}
 }
 
 func TestVolumeOfAPool(t *testing.T) {
