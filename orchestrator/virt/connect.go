@@ -103,20 +103,20 @@ func (h *Host) domainOn(conn *libvirt.Connect, name string) (orchestrator.Domain
 	return &Domain{host: h, conn: conn, uuid: uuid, dom: dom}, nil
 }
 
-// again reads by the connection that there is, and once more where there is another by then: that the daemon at its end has
-// ended may show in no more than a call that fails. It is for calls that change nothing.
-func again[C comparable, T any](connect func() (C, error), read func(C) (T, error)) (T, error) {
+// again calls by the connection that there is, and once more where there is another by then: that the daemon at its end has
+// ended may show in no more than a call that fails. It is for calls that may be made twice.
+func again[C comparable, T any](connect func() (C, error), call func(C) (T, error)) (T, error) {
 	conn, err := connect()
 	if err != nil {
 		var none T
 		return none, err
 	}
-	value, err := read(conn)
+	value, err := call(conn)
 	if err == nil {
 		return value, nil
 	}
 	if another, connectErr := connect(); connectErr == nil && another != conn {
-		return read(another)
+		return call(another)
 	}
 	return value, err
 }

@@ -194,13 +194,29 @@ func (d *Domain) SetSource(ctx context.Context, target, file, format string) err
 	return d.host.SetSource(ctx, d.uuid, target, qemu.Image{Path: file, Format: format})
 }
 
-// Start implements orchestrator.Domain.
+// Start implements orchestrator.Domain. Where the connection turns out to be dead it is asked for once more, by another.
 func (d *Domain) Start(ctx context.Context, paused bool) error {
 	flags := libvirt.DOMAIN_NONE
 	if paused {
 		flags = libvirt.DOMAIN_START_PAUSED
 	}
-	if err := d.act(ctx, "start", func(d *Domain) error { return d.dom.CreateWithFlags(flags) }); err != nil {
+	asked := false
+	start := func(*libvirt.Connect) (none struct{}, err error) {
+		now, err := d.now()
+		if err != nil {
+			return none, err
+		}
+		err = now.dom.CreateWithFlags(flags)
+		if asked && isCode(err, libvirt.ERR_OPERATION_INVALID) {
+			err = nil // It runs: the one before came to its end.
+		}
+		asked = true
+		return none, err
+	}
+	err := trace.Do(ctx, "libvirt: start", func() error {
+		return boundedDo(ctx, func() error { _, err := again(d.host.live, start); return err })
+	})
+	if err != nil {
 		return fmt.Errorf("start the domain: %w", err)
 	}
 	return nil

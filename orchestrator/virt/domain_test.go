@@ -269,11 +269,11 @@ func TestCancelledCallIsNotWaitedFor(t *testing.T) {
 	})
 }
 
-func TestReadIsDoneAgainOnAnotherConnectionOnly(t *testing.T) {
+func TestCallIsMadeAgainOnAnotherConnectionOnly(t *testing.T) {
 	errDead := errors.New("broken pipe")
 	for _, c := range []struct {
 		connections []int // that there are, one after the other
-		reads       []int
+		calls       []int
 		err         error
 	}{
 		{[]int{1}, []int{1}, nil},
@@ -281,18 +281,18 @@ func TestReadIsDoneAgainOnAnotherConnectionOnly(t *testing.T) {
 		{[]int{0, 1}, []int{0, 1}, nil},
 		{[]int{0, -1}, []int{0, -1}, errDead},
 	} {
-		var reads []int
+		var calls []int
 		left := c.connections
 		connect := func() (int, error) { conn := left[0]; left = left[1:]; return conn, nil }
 		got, err := again(connect, func(conn int) (int, error) {
-			reads = append(reads, conn)
+			calls = append(calls, conn)
 			if conn <= 0 {
 				return 0, errDead
 			}
 			return conn, nil
 		})
-		if !errors.Is(err, c.err) || err == nil && got != reads[len(reads)-1] || !slices.Equal(reads, c.reads) {
-			t.Errorf("%+v: read %d by %v, %v", c, got, reads, err)
+		if !errors.Is(err, c.err) || err == nil && got != calls[len(calls)-1] || !slices.Equal(calls, c.calls) {
+			t.Errorf("%+v: got %d by %v, %v", c, got, calls, err)
 		}
 	}
 }
