@@ -44,13 +44,9 @@ func TestTortureFullOff(t *testing.T) {
 		x.full(v, 1, inodesIn(t, x.p.StateDir))
 		x.full(v, 6, volumeIn(t, "vg0"))
 	}
-	for _, v := range []victim{x.creates(), x.deletes()} {
-		x.full(v, 1, fileIn(t, definitions))
-	}
-	// No disk is defined anew, so that the lineage is the first that has no room.
-	x.options = internal("vda")
+	// Libvirt shows a disk and a lineage that it could not write as if it had: a create is finished when there is room.
 	x.full(x.creates(), 7, fileIn(t, definitions))
-	x.options = nil
+	x.full(x.deletes(), 1, fileIn(t, definitions))
 	x.present = x.fullDelete()
 	x.end(before)
 }
