@@ -46,6 +46,15 @@ func otherKinds() []lab.Kind {
 
 func two(k lab.Kind) []lab.Kind { return []lab.Kind{k, k} }
 
+// internal are the options for snapshots inside images.
+func internal(targets ...string) []string {
+	var options []string
+	for _, target := range targets {
+		options = append(options, "--diskspec", target+",method=qemu,mode=internal")
+	}
+	return options
+}
+
 // TestTortureQEMUDies: the guest's QEMU alone dies, and the create goes on as well as it can.
 func TestTortureQEMUDies(t *testing.T) {
 	x := newTorturer(t, small(lab.QcowFile, lab.RBD))

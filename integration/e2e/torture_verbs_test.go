@@ -26,15 +26,6 @@ func (x *torturer) begin() {
 	x.checkSnapshot("base", x.base)
 }
 
-// internal are the options for snapshots inside images.
-func internal(targets ...string) []string {
-	var options []string
-	for _, target := range targets {
-		options = append(options, "--diskspec", target+",method=qemu,mode=internal")
-	}
-	return options
-}
-
 func (x *torturer) create(name string) {
 	x.t.Helper()
 	x.p.create(x.Name(), name, x.options...)
