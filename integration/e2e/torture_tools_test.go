@@ -43,6 +43,8 @@ func TestTortureTools(t *testing.T) {
 	x.begin()
 	for _, v := range []victim{x.creates(), x.reverts(), x.deletes()} {
 		x.lieTo(v)
+	}
+	for _, v := range []victim{x.creates(), x.reverts(), x.deletesWritten()} {
 		x.killAtWork(v)
 	}
 	x.end(before)

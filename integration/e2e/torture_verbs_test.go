@@ -85,6 +85,17 @@ func (x *torturer) deletes() victim {
 	}
 }
 
+// deletesWritten deletes a snapshot behind which all was written again, so that it has to move.
+func (x *torturer) deletesWritten() victim {
+	v := x.deletes()
+	ready := v.ready
+	v.ready = func() {
+		ready()
+		x.scribble(presently)
+	}
+	return v
+}
+
 // revertsPaused powers the domain off and starts it again, paused before its first instruction.
 func (x *torturer) revertsPaused() victim {
 	off := x.reverts()
