@@ -76,8 +76,11 @@ func TestCreateTellsHowTheGuestWasHeld(t *testing.T) {
 
 func TestCreateNamesASnapshotWithoutANameByTheTime(t *testing.T) {
 	r := newRig(t)
-	if s := r.take(""); s.Name != s.Created.Format("2006-01-02-150405") && s.Name == "" {
-		t.Errorf("its name is %q", s.Name)
+	before := r.clock
+	s := r.take("")
+	named, err := time.Parse("2006-01-02-150405", s.Name)
+	if err != nil || !named.After(before) || named.After(s.Created) {
+		t.Errorf("its name is %q; it was begun after %s and made at %s", s.Name, before, s.Created)
 	}
 }
 

@@ -204,6 +204,7 @@ func TestRecoverKeepsADeleteThatWasComplete(t *testing.T) {
 	r := newRig(t)
 	r.take("one")
 	r.beginJournal(journal.Delete, "none")
+	r.wantPlan("web1", "web1: write the lineage", "web1: end the journal")
 	r.recover()
 	r.wantNames("one")
 }

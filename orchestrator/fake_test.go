@@ -53,7 +53,11 @@ type fakeDomain struct {
 	// defined are the disks of the definition where that is another one than what runs.
 	defined  []fakeDisk
 	metadata string
-	shown    []string
+	// written is the metadata in the domain's file. Where the directory is full libvirt shows what it is told all the same,
+	// until its daemon ends.
+	written string
+	full    bool
+	shown   []string
 	// firmware are further elements, as <os>, devices those of <devices>.
 	firmware, devices string
 	uncovered         bool
@@ -206,8 +210,15 @@ func (d *fakeDomain) SetMetadata(ctx context.Context, text string) error {
 		return err
 	}
 	d.metadata = text
+	if d.full {
+		return errPlanned
+	}
+	d.written = text
 	return nil
 }
+
+// daemonEnds has libvirt forget what is not in its files.
+func (d *fakeDomain) daemonEnds() { d.edit(func(d *fakeDomain) { d.metadata = d.written }) }
 
 func (d *fakeDomain) SetSource(_ context.Context, target, file, _ string) error {
 	d.edit(func(d *fakeDomain) {

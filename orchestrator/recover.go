@@ -140,12 +140,14 @@ func (op *operation) checkIntent(i *journal.Intent) error {
 	return nil
 }
 
+// undoCreate leaves a create that was committed as it is, and writes the lineage once more: libvirt shows what it has been
+// told though it could not write that to its files, and would forget it with its daemon.
 func (op *operation) undoCreate(ctx context.Context, i *journal.Intent) ([]string, error) {
 	if err := op.letGo(ctx, i); err != nil {
 		return nil, err
 	}
 	if op.byID(i.Snapshot) != nil {
-		return []string{"the snapshot was complete"}, nil
+		return []string{"the snapshot was complete"}, op.commit(ctx)
 	}
 	if err := op.lowerLeft(ctx, i); err != nil {
 		return nil, err
@@ -177,10 +179,11 @@ func (op *operation) letGo(ctx context.Context, i *journal.Intent) error {
 	return quiesce.LetGo(ctx, op.domain, State(i.State) == Running && op.desc.State == Paused)
 }
 
+// redoDelete writes the lineage once more too where the snapshot is not in it.
 func (op *operation) redoDelete(ctx context.Context, i *journal.Intent) ([]string, error) {
 	s := op.byID(i.Snapshot)
 	if s == nil {
-		return []string{"the delete was complete"}, nil
+		return []string{"the delete was complete"}, op.commit(ctx)
 	}
 	d := op.deletion()
 	drops, err := op.planDropsAgain(ctx, s, i)

@@ -72,7 +72,7 @@ func (op *operation) planUndoCreate(i *journal.Intent) []string {
 		steps = append(steps, "let the guest go, if it is held")
 	}
 	if op.byID(i.Snapshot) != nil {
-		return steps
+		return append(steps, "write the lineage")
 	}
 	if len(i.Shield) > 0 {
 		steps = append(steps, "take away what is left of the shield")
@@ -113,7 +113,7 @@ func (op *operation) planStart(state State) []string {
 func (op *operation) planRedoDelete(i *journal.Intent) []string {
 	s := op.byID(i.Snapshot)
 	if s == nil {
-		return nil
+		return []string{"write the lineage"}
 	}
 	return append(each(i.Refs, "drop %s by %s: %s"), "forget snapshot "+s.Name)
 }

@@ -47,6 +47,39 @@ func TestJournalThatCannotBeReadStopsEverythingThatChanges(t *testing.T) {
 	}
 }
 
+// TestWhatLibvirtOnlyShowsIsWrittenByRecover: libvirt was told, could not write it to its file, and shows it until its daemon
+// ends.
+func TestWhatLibvirtOnlyShowsIsWrittenByRecover(t *testing.T) {
+	create := func(r *rig) error {
+		_, err := r.Create(t.Context(), orchestrator.CreateOptions{Domain: "web1", Name: "two"})
+		return err
+	}
+	remove := func(r *rig) error {
+		_, err := r.Delete(t.Context(), orchestrator.DeleteOptions{Domain: "web1", Snapshot: "one"})
+		return err
+	}
+	for name, c := range map[string]struct {
+		act    func(*rig) error
+		writes int // before that which counts
+		want   []string
+	}{"create": {create, 0, []string{"one", "two"}}, "delete": {remove, 1, nil}} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			r.take("one")
+			r.domain.writeFails = func() error {
+				r.domain.full = c.writes == 0
+				c.writes--
+				return nil
+			}
+			wantError(t, c.act(r), orchestrator.ErrUnfinished, errPlanned)
+			r.domain.writeFails, r.domain.full = nil, false
+			r.recover()
+			r.domain.daemonEnds()
+			r.wantNames(c.want...)
+		})
+	}
+}
+
 func TestRecoverGoesOnToTheNextDomain(t *testing.T) {
 	r := newRig(t)
 	gone := journal.Intent{Verb: journal.Create, Domain: "gone", UUID: "00000000-0000-4000-8000-00000000dead"}

@@ -34,12 +34,20 @@ func newProgram(t *testing.T) *program {
 
 // checkNothingLeft: whatever a test did, no work is unfinished and no guardian waits.
 func (p *program) checkNothingLeft() {
-	if open, _ := filepath.Glob(p.StateDir + "/journal/*"); len(open) > 0 {
+	if open := p.unfinished(); len(open) > 0 {
 		p.t.Errorf("unfinished work is left: %v", open)
 	}
 	if guarded() {
 		p.t.Error("a guardian is left")
 	}
+}
+
+// unfinished are the journals of the domains that have unfinished work.
+func (p *program) unfinished() []string {
+	p.t.Helper()
+	open, err := filepath.Glob(p.StateDir + "/journal/*")
+	check(p.t, err)
+	return open
 }
 
 func (p *program) run(args ...string) cli.Result {

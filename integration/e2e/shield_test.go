@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/domsnap/domsnap/integration/lab"
 	"github.com/domsnap/domsnap/orchestrator"
 )
 
@@ -121,14 +122,14 @@ func (x *torturer) others() string {
 	return options
 }
 
-// shieldedEnd has the guest end at each act of a create.
-func (x *torturer) shieldedEnd(name string, end func(*os.Process)) {
+// shieldedEnd has the guest end at acts of a create.
+func (x *torturer) shieldedEnd(name string, end func(*os.Process), pick func(all []string) []string) {
 	x.t.Helper()
 	before := objects(x.t)
 	x.boot()
 	v := x.createsRunning("--shield")
 	all := x.points(v)
-	x.each(way{v.name, name, len(all)}, choose(all, x.every), func(point string) { x.endsAt(point, v, end) })
+	x.each(way{v.name, name, len(all)}, pick(all), func(point string) { x.endsAt(point, v, end) })
 	x.end(before)
 }
 
@@ -139,15 +140,32 @@ func dies(programs ...string) {
 	}
 }
 
+// onAgain waits for a guest that has begun again, and starts one that has not.
+func (x *torturer) onAgain() {
+	x.t.Helper()
+	if x.shutOff() {
+		check(x.t, x.Start())
+	}
+	check(x.t, x.WaitAgent(lab.BootTimeout))
+}
+
+func (x *torturer) shutOff() bool {
+	x.t.Helper()
+	return strings.Contains(tool(x.t, "virsh", "domstate", x.Name()), "shut off")
+}
+
 func (x *torturer) endsAt(point string, v victim, end func(*os.Process)) {
 	x.t.Helper()
 	definition, acked := x.definition(), 0
-	x.runAt(point, v.args, func(domsnap *os.Process) {
+	domsnap, said := x.runAt(point, v.args, func(domsnap *os.Process) {
 		acked = x.acked()
 		end(domsnap)
 	})
+	if domsnap.Exited() {
+		x.checkSaid(v, domsnap.ExitCode(), said)
+	}
 	x.await(guarded, false, longestHeld)
-	x.on()
+	x.onAgain()
 	x.checkRecords(acked)
 	x.recoverAll()
 	x.checkRecords(acked)

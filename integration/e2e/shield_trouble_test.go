@@ -44,6 +44,7 @@ func TestShieldMeetsTrouble(t *testing.T) {
 func mostOf(t *testing.T, dir string) filler {
 	file := filepath.Join(dir, "filler")
 	return filler{
+		"little room",
 		func() { tool(t, "fallocate", "-l", "180M", file) },
 		func() { check(t, os.Remove(file)) },
 	}

@@ -5,7 +5,6 @@ package e2e
 import (
 	"os"
 	"regexp"
-	"strings"
 	"testing"
 	"time"
 
@@ -47,6 +46,7 @@ func otherKinds() []lab.Kind {
 
 func two(k lab.Kind) []lab.Kind { return []lab.Kind{k, k} }
 
+// internal are the options for snapshots inside images.
 func internal(targets ...string) []string {
 	var options []string
 	for _, target := range targets {
@@ -60,6 +60,21 @@ func TestTortureQEMUDies(t *testing.T) {
 	x := newTorturer(t, small(lab.QcowFile, lab.RBD))
 	x.shieldedEnd("QEMU dies", func(*os.Process) {
 		dies("qemu-system-x86_64")
-		x.await(func() bool { return strings.Contains(tool(t, "virsh", "domstate", x.Name()), "shut off") }, true, 10*time.Second)
-	})
+		x.await(x.shutOff, true, 10*time.Second)
+	}, x.chosen)
+}
+
+// TestTortureGuestEnds: the guest begins anew, or shuts itself down. In one that stands still nothing shuts it down.
+func TestTortureGuestEnds(t *testing.T) {
+	x := newTorturer(t, small(lab.QcowFile, lab.ThinLV))
+	const frozen, takes, commits, switches = "libvirt: QEMU: transaction", "run lvcreate#2", "libvirt: QEMU: block-commit", "libvirt: switch to the overlays"
+	x.shieldedEnd("guest reset", func(*os.Process) {
+		tool(x.t, "virsh", "-q", "reset", x.Name())
+	}, func(all []string) []string { return x.at(all, frozen, commits, switches) })
+	check(t, x.Stop())
+	x.shieldedEnd("guest shut down", func(*os.Process) {
+		// It answers nothing any more.
+		go func() { _, _ = x.Control(t.Context(), "poweroff -n -f") }()
+		x.await(x.shutOff, true, 10*time.Second)
+	}, func(all []string) []string { return x.at(all, frozen, takes, commits) })
 }

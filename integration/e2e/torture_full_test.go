@@ -4,8 +4,13 @@ package e2e
 
 import (
 	"errors"
+	"fmt"
 	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/domsnap/domsnap/integration/lab"
 )
@@ -15,11 +20,17 @@ func TestTortureFull(t *testing.T) {
 	before := objects(t)
 	x := newTorturer(t, small(lab.QcowFile, lab.ThickLV, lab.BtrfsSubvol))
 	x.keepStateIn(t.TempDir(), "128k")
+	x.keepDefinitionsIn("256k")
 	x.boot()
+	x.allocate("vda")
 	for _, dir := range []string{x.p.StateDir, images} {
 		x.full(x.createsRunning(), 1, fileIn(t, dir))
 	}
+	// Libvirt shows a disk and a lineage that it could not write as if it had: a create is finished when there is room.
+	x.full(x.createsRunning(), 7, fileIn(t, definitions))
+	x.full(x.createsRunning(), 1, inodesIn(t, x.p.StateDir))
 	x.full(x.createsRunning(), 6, volumeIn(t, "vg0"))
+	x.full(x.deletesRunning(), 1, fileIn(t, definitions))
 	x.end(before)
 }
 
@@ -28,13 +39,24 @@ func TestTortureFullOff(t *testing.T) {
 	before := objects(t)
 	x := newTorturer(t, blank(lab.QcowFile, lab.ThickLV))
 	x.keepStateIn(t.TempDir(), "128k")
+	x.keepDefinitionsIn("256k")
 	x.begin()
 	for _, v := range []victim{x.creates(), x.reverts()} {
 		x.full(v, 1, fileIn(t, x.p.StateDir))
+		x.full(v, 1, inodesIn(t, x.p.StateDir))
 		x.full(v, 6, volumeIn(t, "vg0"))
 	}
+	x.full(x.creates(), 7, fileIn(t, definitions))
+	x.full(x.deletes(), 1, fileIn(t, definitions))
 	x.present = x.fullDelete()
 	x.end(before)
+}
+
+// allocate has the guest's image have all its clusters: QEMU stops a guest that writes to one for which there is no room.
+func (x *torturer) allocate(target string) {
+	x.t.Helper()
+	_, err := x.Control(x.t.Context(), fmt.Sprintf("cat /dev/zero >/mnt/%[1]s/all; sync; rm /mnt/%[1]s/all", target))
+	check(x.t, err)
 }
 
 // fullDelete deletes a snapshot when there is no room for what has to move, and gives the present content of the disks.
@@ -57,16 +79,29 @@ func (x *torturer) fullDelete() map[string]string {
 
 const images = "/var/lib/libvirt/images"
 
-// keepStateIn gives domsnap a state directory with little room.
+// keepStateIn gives domsnap a state directory with little room, and for not many files.
 func (x *torturer) keepStateIn(dir, size string) {
 	x.t.Helper()
-	tool(x.t, "mount", "-t", "tmpfs", "-o", "mode=711,size="+size, "tmpfs", dir)
+	tool(x.t, "mount", "-t", "tmpfs", "-o", "mode=711,nr_inodes=500,size="+size, "tmpfs", dir)
 	x.t.Cleanup(func() { tool(x.t, "umount", dir) })
 	x.p.StateDir, x.failing.StateDir = dir, dir
 }
 
-// filler takes all the room there is, and gives it back.
-type filler struct{ fill, free func() }
+// keepDefinitionsIn gives libvirt little room for what it knows of domains.
+func (x *torturer) keepDefinitionsIn(size string) {
+	x.t.Helper()
+	kept := x.t.TempDir()
+	tool(x.t, "cp", "-aT", definitions, kept)
+	tool(x.t, "mount", "-t", "tmpfs", "-o", "mode=700,size="+size, "tmpfs", definitions)
+	x.t.Cleanup(func() { tool(x.t, "umount", definitions) })
+	tool(x.t, "cp", "-aT", kept, definitions)
+}
+
+// filler takes all that there is of something, and gives it back.
+type filler struct {
+	name       string
+	fill, free func()
+}
 
 // fileIn reserves most of a file system, which costs the lab no memory, and writes the rest full.
 func fileIn(t *testing.T, dir string) filler {
@@ -74,31 +109,71 @@ func fileIn(t *testing.T, dir string) filler {
 fallocate -l $((free * 99 / 100)) "$1/filler"
 cat /dev/zero >"$1/filler2" 2>/dev/null || sync`
 	return filler{
+		"no room, " + placeOf(dir),
 		func() { tool(t, "sh", "-c", fill, "sh", dir) },
 		func() { check(t, errors.Join(os.Remove(dir+"/filler"), os.Remove(dir+"/filler2"))) },
 	}
 }
 
+// placeOf is what a directory is there for.
+func placeOf(dir string) string {
+	switch dir {
+	case images:
+		return "images"
+	case definitions:
+		return "definitions"
+	default:
+		return "state"
+	}
+}
+
+// inodesIn makes all the files that there may be.
+func inodesIn(t *testing.T, dir string) filler {
+	many := filepath.Join(dir, "filler")
+	return filler{
+		"no inode, " + placeOf(dir),
+		func() {
+			err := os.Mkdir(many, 0o700)
+			for n := 0; err == nil; n++ {
+				err = os.WriteFile(filepath.Join(many, strconv.Itoa(n)), nil, 0o600)
+			}
+			if !errors.Is(err, syscall.ENOSPC) {
+				t.Fatal(err)
+			}
+		},
+		func() { check(t, os.RemoveAll(many)) },
+	}
+}
+
 func volumeIn(t *testing.T, group string) filler {
 	return filler{
+		"no room, " + group,
 		func() { tool(t, "lvcreate", "-q", "-an", "-Zn", "-l", "100%FREE", "-n", "filler", group) },
 		func() { tool(t, "lvremove", "-q", "-f", group+"/filler") },
 	}
 }
 
-// full: without room the verb ends with this code and the guest is not held; with room again everything is in order.
+// full: without room the verb ends with this code and the guest is not held; with room again everything is in order. What
+// libvirt only shows, since it could not write it, is gone by then.
 func (x *torturer) full(v victim, code int, f filler) {
 	x.t.Helper()
+	start := time.Now()
 	v.ready()
 	f.fill()
 	message := x.p.fails(code, v.args...)
 	x.t.Logf("%s: %s", v.name, message)
 	x.letGo()
 	f.free()
+	x.recoverAll()
+	x.killDaemon()
 	x.recover(v)
 	v.ready()
 	if r := x.p.run(v.args...); r.Code != 0 {
 		x.t.Errorf("with room again: exit %d: %s", r.Code, r.Stdout)
 	}
 	v.check()
+	if x.t.Failed() {
+		x.t.Fatalf("%s: %s", v.name, f.name)
+	}
+	x.passed(way{v.name, f.name, 1}, 1, start)
 }

@@ -18,7 +18,7 @@ func TestTortureMixedOff(t *testing.T) {
 	x.runOff()
 	x.run(x.revertsPaused())
 	for _, v := range []victim{x.creates(), x.reverts(), x.deletes()} {
-		x.doubly(v)
+		x.run(x.recoverOf(v))
 	}
 	x.end(before)
 }
@@ -72,12 +72,9 @@ func (x *torturer) whileOn() {
 	x.t.Helper()
 	before := objects(x.t)
 	x.boot()
-	frozen := x.createsRunning()
-	victims := []victim{frozen, x.deletesRunning()}
+	victims := []victim{x.createsRunning(), x.deletesRunning(), x.createsHeld()}
 	if x.every {
-		held, paused := x.createsRunning("--hold"), x.createsRunning("--hold", "--quiesce", "no")
-		held.like, paused.like = &frozen, &frozen
-		victims = append(victims, held, paused)
+		victims = append(victims, x.createsHeld("--quiesce", "no"))
 	}
 	for _, v := range victims {
 		x.run(v)

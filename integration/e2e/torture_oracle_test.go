@@ -4,7 +4,6 @@ package e2e
 
 import (
 	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 
@@ -29,7 +28,7 @@ func (x *torturer) checkObjects() {
 			x.t.Errorf("%s is left in a storage; known are %s", name, known)
 		}
 	}
-	if left, _ := filepath.Glob(x.p.StateDir + "/journal/*"); len(left) > 0 {
+	if left := x.p.unfinished(); len(left) > 0 {
 		x.t.Errorf("the journal has %v", left)
 	}
 }

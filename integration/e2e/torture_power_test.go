@@ -20,7 +20,7 @@ import (
 func TestTorturePowerLoss(t *testing.T) {
 	x := newTorturer(t, small(fiveKinds()...))
 	x.keepAllOnDisk()
-	x.shieldedEnd("power lost", x.losePower)
+	x.shieldedEnd("power lost", x.losePower, x.chosen)
 }
 
 // TestTorturePowerLossOff does that to the verbs on a domain that is off.
@@ -30,16 +30,17 @@ func TestTorturePowerLossOff(t *testing.T) {
 	x.keepAllOnDisk()
 	x.begin()
 	for _, v := range []victim{x.creates(), x.reverts(), x.deletes()} {
-		x.powerless(v)
+		x.powerless(v, func(all []string) []string { return append(x.chosen(all), atItsEnd) })
 	}
+	x.powerless(x.revertsPaused(), x.whereItIsPowered)
 	x.end(before)
 }
 
-// powerless has the power lost at each point of the verb, and at its end: that it has said to be done is durable.
-func (x *torturer) powerless(v victim) {
+// powerless has the power lost at points of the verb, and at its end: that it has said to be done is durable.
+func (x *torturer) powerless(v victim, pick func(all []string) []string) {
 	x.t.Helper()
 	all := x.points(v)
-	x.each(way{v.name, "power lost", len(all)}, append(choose(all, x.every), atItsEnd), func(point string) {
+	x.each(way{v.name, "power lost", len(all)}, pick(all), func(point string) {
 		v.ready()
 		if point == atItsEnd {
 			x.powerlessAfter(v)

@@ -5,7 +5,6 @@ package e2e
 import (
 	"os"
 	"slices"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -25,7 +24,7 @@ func TestTortureStopped(t *testing.T) {
 	// The guardian ends the program wherever it is.
 	x.late(v, "domsnap stopped", acts, x.standStill)
 	if x.every {
-		acts = whileHeld(x.points(v))
+		acts = slices.DeleteFunc(whileHeld(x.points(v)), thawsOrResumes.MatchString)
 	}
 	x.late(v, "act waits", acts, x.waitLong)
 	x.end(before)
@@ -39,23 +38,6 @@ func (x *torturer) late(v victim, name string, acts []string, wait func(*os.Proc
 		x.recover(v)
 		x.checkNoShield()
 	})
-}
-
-// whileHeld are the points at which something changes while the guest is frozen or paused.
-func whileHeld(all []string) []string {
-	var held []string
-	holds := false
-	for _, p := range beforeChanges(all) {
-		switch {
-		case strings.HasPrefix(p, "before agent: guest-fsfreeze-freeze"), strings.HasPrefix(p, "before libvirt: pause"):
-			holds = true
-		case strings.HasPrefix(p, "before agent: guest-fsfreeze-thaw"), strings.HasPrefix(p, "before libvirt: resume"):
-			holds = false
-		case holds:
-			held = append(held, p)
-		}
-	}
-	return slices.Compact(held)
 }
 
 // standStill has the program itself wait.

@@ -33,7 +33,8 @@ type torturer struct {
 	every bool
 	// base and present are the content of the disks in the snapshot base and now, while the domain is off.
 	base, present map[string]string
-	// shown are acts that need not be interrupted any more; nil for none.
+	// shown are acts that need not be interrupted any more, since another domain has shown them; nil for none. That has also
+	// shown where a victim is unlike another.
 	shown *regexp.Regexp
 	chain *chain
 	worst time.Duration
@@ -43,8 +44,10 @@ type torturer struct {
 type victim struct {
 	name string
 	args []string
-	// like is a victim that does nearly the same: what it has come to need not be shown again.
-	like *victim
+	// like is a victim that does nearly the same: what it has come to need not be shown again, but at the points where unlike
+	// says that this one is in another state, though they have the same names.
+	like   *victim
+	unlike func(all []string) []string
 	// ready makes what the verb works on; it is called before each run.
 	ready func()
 	// done says that the verb has done what it is for.
@@ -132,16 +135,19 @@ func (x *torturer) points(v victim) []string {
 	return strings.Split(strings.TrimSpace(string(text)), "\n")
 }
 
-// choose leaves out what others have shown.
+// choose leaves out what others have shown. Where not every point is wanted it is two of those that nobody else shows.
 func (x *torturer) choose(v victim, all []string) []string {
 	x.t.Helper()
-	chosen := choose(all, x.every)
-	if !x.every {
+	unlike, chosen := x.unlike(v, all), choose(all, x.every)
+	switch {
+	case !x.every && len(unlike) > 0:
+		return halfWayAndLast(unlike)
+	case !x.every:
 		return chosen
 	}
 	var like []string
 	if v.like != nil {
-		like = x.points(*v.like)
+		like = without(x.points(*v.like), unlike)
 	}
 	last := chosen[len(chosen)-1]
 	return slices.DeleteFunc(chosen, func(point string) bool {
@@ -150,55 +156,34 @@ func (x *torturer) choose(v victim, all []string) []string {
 	})
 }
 
-var (
-	// readers are acts that change nothing, so that to end before one is to end before the next act.
-	readers = regexp.MustCompile(`^(before|after) run (lvs|vgs|thin_delta|qemu-img (info|map))#`)
-	// wholes are acts that are made of others, which come right after where there are any.
-	wholes = regexp.MustCompile(`^before (prepare|take|keep the present of|revert|drop) `)
-)
-
-// choose leaves out what shows nothing new: what comes right after an act is what comes right before the next, so that only
-// the last point may be behind its act; and of an act that is done again and again it takes the first, one half-way and
-// the last. Where not every point is wanted it is each twelfth, and the last.
-func choose(all []string, every bool) []string {
-	changing := beforeChanges(all)
-	counts, seen := map[string]int{}, map[string]int{}
-	for _, p := range changing {
-		counts[actOf(p)]++
+// unlike are the points at which no other victim is in the same state.
+func (x *torturer) unlike(v victim, all []string) []string {
+	x.t.Helper()
+	if v.unlike == nil || x.shown != nil {
+		return nil
 	}
-	var chosen []string
-	for i, p := range changing {
-		act := actOf(p)
-		seen[act]++
-		often := counts[act]
-		some := often <= 3 || slices.Contains([]int{1, often / 2, often}, seen[act])
-		if some && (every || i%12 == 5) {
-			chosen = append(chosen, p)
+	points := v.unlike(all)
+	if len(points) < 2 {
+		x.t.Fatalf("%s: of its points only %q are another state than others have: %q", v.name, points, all)
+	}
+	return points
+}
+
+// at is the first point of each act, which has to be there.
+func (x *torturer) at(all []string, acts ...string) []string {
+	x.t.Helper()
+	points := make([]string, len(acts))
+	for n, act := range acts {
+		i := slices.IndexFunc(all, func(p string) bool { return strings.HasPrefix(p, "before "+act) })
+		if i < 0 {
+			x.t.Fatalf("there is no %q in %q", act, all)
 		}
+		points[n] = all[i]
 	}
-	return append(chosen, all[len(all)-1])
+	return points
 }
 
-// beforeChanges are the points right before something changes. An act that others go on beside is one too.
-func beforeChanges(all []string) []string {
-	var changing []string
-	all = slices.DeleteFunc(slices.Clone(all), readers.MatchString)
-	for i, p := range all {
-		goesOn := i+1 < len(all) && strings.HasPrefix(all[i+1], "before ")
-		if strings.HasPrefix(p, "before ") && !(wholes.MatchString(p) && goesOn) {
-			changing = append(changing, p)
-		}
-	}
-	return changing
-}
-
-func actOf(point string) string {
-	act, _, _ := strings.Cut(point, "#")
-	return act
-}
-
-// interrupt runs the verb with a script at a point. A run that did not come to the point proves nothing; what happens
-// side by side may come in another order, so that there are more tries than one.
+// interrupt runs the verb with a script at a point. A run that did not come to the point proves nothing, and fails the test.
 func (x *torturer) interrupt(point, then string, args []string) cli.Result {
 	x.t.Helper()
 	p := x.failing
@@ -244,12 +229,13 @@ func (x *torturer) recoverAll() {
 	}
 }
 
-// doubly interrupts the verb half-way, and the recover that follows at each of its points.
-func (x *torturer) doubly(v victim) {
+// recoverOf is the recover that follows when the verb was killed half-way.
+func (x *torturer) recoverOf(v victim) victim {
 	x.t.Helper()
 	points := choose(x.points(v), true)
-	x.run(victim{
+	return victim{
 		name: "recover of " + v.name, args: []string{"recover", x.Name()}, check: v.check,
 		ready: func() { v.ready(); x.interrupt(points[len(points)/2], kill, v.args) },
-	})
+		done:  func() bool { return len(x.p.unfinished()) == 0 },
+	}
 }

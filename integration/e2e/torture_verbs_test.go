@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/domsnap/domsnap/orchestrator"
 )
@@ -84,13 +85,25 @@ func (x *torturer) deletes() victim {
 	}
 }
 
+// deletesWritten deletes a snapshot behind which all was written again, so that it has to move.
+func (x *torturer) deletesWritten() victim {
+	v := x.deletes()
+	ready := v.ready
+	v.ready = func() {
+		ready()
+		x.scribble(presently)
+	}
+	return v
+}
+
 // revertsPaused powers the domain off and starts it again, paused before its first instruction. Whatever becomes of the
 // revert, the domain is as it was then.
 func (x *torturer) revertsPaused() victim {
 	off := x.reverts()
 	return victim{
-		name: "revert --force", args: []string{"snapshot-revert", x.Name(), "base", "--force"}, like: &off,
+		name: "revert --force", args: []string{"snapshot-revert", x.Name(), "base", "--force"}, like: &off, unlike: whileOff,
 		ready: func() { tool(x.t, "virsh", "start", "--paused", x.Name()) },
+		done:  off.done,
 		check: func() {
 			if !x.paused() {
 				x.t.Error("the domain was on, and is not any more")
@@ -123,12 +136,20 @@ func (x *torturer) revertsDue() victim {
 // createsRunning and deletesRunning are verbs on a guest that writes all the time.
 func (x *torturer) createsRunning(options ...string) victim {
 	args := slices.Concat([]string{"snapshot-create-as", x.Name(), "new"}, x.options, options)
-	return victim{name: "create, on", args: args, ready: func() {}, done: func() bool { return x.named("new") != nil }, check: func() {
+	name := strings.Join(append([]string{"create"}, options...), " ") + ", on"
+	return victim{name: name, args: args, ready: func() {}, done: func() bool { return x.named("new") != nil }, check: func() {
 		if s := x.named("new"); s != nil {
 			x.checkInstantOf(s)
 			x.p.delete(x.Name(), "new")
 		}
 	}}
+}
+
+// createsHeld is the classic way: the guest is held while all storages take.
+func (x *torturer) createsHeld(options ...string) victim {
+	shielded, held := x.createsRunning(), x.createsRunning(append([]string{"--hold"}, options...)...)
+	held.like, held.unlike = &shielded, whileHeld
+	return held
 }
 
 func (x *torturer) deletesRunning() victim {

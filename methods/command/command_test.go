@@ -2,6 +2,8 @@ package command_test
 
 import (
 	"errors"
+	"os"
+	"strings"
 	"testing"
 
 	"github.com/domsnap/domsnap/methods"
@@ -38,8 +40,16 @@ func TestJSONKeepsTextsOrFails(t *testing.T) {
 }
 
 func TestProgramThatLeavesADaemonHasEnded(t *testing.T) {
-	out, err := command.Host{}.Run(t.Context(), "sh", "-c", "sleep 30 & echo done")
-	if err != nil || string(out) != "done\n" {
-		t.Errorf("%q, %v", out, err)
+	out, err := command.Host{}.Run(t.Context(), "sh", "-c", "sleep 30 & echo $!")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid := strings.TrimSpace(string(out))
+	// Of one that has ended there is nothing, or nothing to be read.
+	if daemon, _ := os.ReadFile("/proc/" + pid + "/cmdline"); !strings.HasPrefix(string(daemon), "sleep\x00") {
+		t.Errorf("the daemon %q was waited for", pid)
+	}
+	if _, err := (command.Host{}).Run(t.Context(), "kill", pid); err != nil {
+		t.Error(err)
 	}
 }

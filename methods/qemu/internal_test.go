@@ -250,6 +250,7 @@ func TestInternalRevertThatDiesIsDoneAgain(t *testing.T) {
 		req := methods.RevertRequest{To: ref, Disk: r.disk("vda")}
 		runner := n
 		if _, err := qemu.NewInternal(nil, &runner).Revert(t.Context(), req); err == nil {
+			wantSurvived(t, n, runner)
 			return
 		}
 		req.Again = true

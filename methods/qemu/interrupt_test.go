@@ -28,6 +28,14 @@ func (left *dying) Run(ctx context.Context, name string, args ...string) ([]byte
 	return out, err
 }
 
+// wantSurvived: what has ended well, when it could run so many commands, has run some, and none that failed.
+func wantSurvived(t *testing.T, commands, left dying) {
+	t.Helper()
+	if ran := commands - left; ran == 0 || left <= 0 {
+		t.Errorf("it ended well with %d commands, of which number %d failed", ran, commands)
+	}
+}
+
 // dropAgain is what recover does after a drop that died: a drop that was complete is recognised by the neighbour's old
 // name, any other is done again.
 func (r *rig) dropAgain(id string, renamed []methods.Ref) {
@@ -53,6 +61,7 @@ func TestDropThatDiesAnywhereIsFinishedByTheNext(t *testing.T) {
 		}
 		runner := n
 		if err := qemu.New(r.hypervisor, &runner).Drop(t.Context(), req); err == nil {
+			wantSurvived(t, n, runner)
 			return
 		}
 		t.Run(fmt.Sprintf("after command %d", n), func(t *testing.T) {

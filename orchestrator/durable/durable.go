@@ -31,7 +31,7 @@ type File interface {
 func Replace(d Directory, name string, text []byte) error {
 	beside := "." + name
 	if err := Write(d.Create, beside, text); err != nil {
-		return errors.Join(err, d.Remove(beside))
+		return errors.Join(err, removeIfThere(d, beside))
 	}
 	if err := d.Rename(beside, name); err != nil {
 		return err
@@ -49,6 +49,13 @@ func Remove(d Directory, name string) error {
 		return err
 	}
 	return d.Sync()
+}
+
+func removeIfThere(d Directory, name string) error {
+	if err := d.Remove(name); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // Write opens a file, by Create or Append, and writes a text that is durable when it returns.

@@ -99,20 +99,38 @@ func (h *Host) Close() error {
 // Domain finds a domain as virsh does: by id, by UUID, by name.
 func (h *Host) Domain(ctx context.Context, name string) (orchestrator.Domain, error) {
 	return bounded(ctx, func() (orchestrator.Domain, error) {
-		conn, err := h.live()
-		if err != nil {
-			return nil, err
-		}
-		dom, err := lookup(conn, name)
-		if err != nil {
-			return nil, err
-		}
-		uuid, err := dom.GetUUIDString()
-		if err != nil {
-			return nil, fmt.Errorf("ask for the UUID of domain %q: %w", name, err)
-		}
-		return &Domain{host: h, conn: conn, uuid: uuid, dom: dom}, nil
+		return again(h.live, func(conn *libvirt.Connect) (orchestrator.Domain, error) { return h.domainOn(conn, name) })
 	})
+}
+
+func (h *Host) domainOn(conn *libvirt.Connect, name string) (orchestrator.Domain, error) {
+	dom, err := lookup(conn, name)
+	if err != nil {
+		return nil, err
+	}
+	uuid, err := dom.GetUUIDString()
+	if err != nil {
+		return nil, fmt.Errorf("ask for the UUID of domain %q: %w", name, err)
+	}
+	return &Domain{host: h, conn: conn, uuid: uuid, dom: dom}, nil
+}
+
+// again calls by the connection that there is, and once more where there is another by then: that the daemon at its end has
+// ended may show in no more than a call that fails. It is for calls that may be made twice.
+func again[C comparable, T any](connect func() (C, error), call func(C) (T, error)) (T, error) {
+	conn, err := connect()
+	if err != nil {
+		var none T
+		return none, err
+	}
+	value, err := call(conn)
+	if err == nil {
+		return value, nil
+	}
+	if another, connectErr := connect(); connectErr == nil && another != conn {
+		return call(another)
+	}
+	return value, err
 }
 
 // Domains implements orchestrator.Hypervisor.

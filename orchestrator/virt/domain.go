@@ -199,13 +199,28 @@ func (d *Domain) SetSource(ctx context.Context, target, file, format string) err
 	return d.host.SetSource(ctx, d.uuid, target, qemu.Image{Path: file, Format: format})
 }
 
-// Start implements orchestrator.Domain.
+// Start implements orchestrator.Domain. Where the connection turns out to be dead it is asked for once more, by another.
 func (d *Domain) Start(ctx context.Context, paused bool) error {
 	flags := libvirt.DOMAIN_NONE
 	if paused {
 		flags = libvirt.DOMAIN_START_PAUSED
 	}
-	return d.act(ctx, "start", func(d *Domain) error { return d.dom.CreateWithFlags(flags) })
+	asked := false
+	start := func(*libvirt.Connect) (none struct{}, _ error) {
+		now, err := d.now()
+		if err != nil {
+			return none, err
+		}
+		err = now.dom.CreateWithFlags(flags)
+		if asked && isCode(err, libvirt.ERR_OPERATION_INVALID) {
+			return none, nil // It runs: the one before came to its end.
+		}
+		asked = true
+		return none, err
+	}
+	return trace.Do(ctx, "libvirt: start", func() error {
+		return doWithin(ctx, actLimit, func() error { _, err := again(d.host.live, start); return err })
+	})
 }
 
 // PowerOff implements orchestrator.Domain. QEMU is asked to end first, so that it writes out what it holds, and killed

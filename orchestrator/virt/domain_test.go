@@ -1,9 +1,12 @@
 package virt
 
 import (
+	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"libvirt.org/go/libvirt"
 
@@ -223,7 +226,7 @@ func TestGuestWithoutAnAgentIsPausedInstead(t *testing.T) {
 	}
 }
 
-func TestCancelledCallIsNotWaitedFor(t *testing.T) {
+func TestCancelledCallIsNotMade(t *testing.T) {
 	h := connected(t)
 	d := look(t, h, "web1")
 	ctx, cancel := cancelled(t)
@@ -233,9 +236,63 @@ func TestCancelledCallIsNotWaitedFor(t *testing.T) {
 		"describe": func() error { _, err := d.Describe(ctx); return err },
 		"pause":    func() error { return d.Pause(ctx) },
 	} {
-		// A call that was already answered may be told as done; none may hang.
-		if err := call(); err != nil && !errors.Is(err, ctx.Err()) && name != "pause" {
+		if err := call(); !errors.Is(err, context.Canceled) {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := cancelled(t)
+		defer cancel()
+		made := false
+		err := boundedDo(ctx, func() error { made = true; return nil })
+		synctest.Wait()
+		if made || !errors.Is(err, context.Canceled) {
+			t.Errorf("made: %v, %v", made, err)
+		}
+	})
+}
+
+// A call that is waited for never ends here, and then nothing goes on in the bubble, which fails the test.
+func TestCancelledCallIsNotWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		given := make(chan struct{})
+		call := func() error {
+			cancel()
+			<-given
+			return nil
+		}
+		if err := boundedDo(ctx, call); !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+		close(given)
+	})
+}
+
+func TestCallIsMadeAgainOnAnotherConnectionOnly(t *testing.T) {
+	errDead := errors.New("broken pipe")
+	for _, c := range []struct {
+		connections []int // that there are, one after the other
+		calls       []int
+		err         error
+	}{
+		{[]int{1}, []int{1}, nil},
+		{[]int{0, 0}, []int{0}, errDead},
+		{[]int{0, 1}, []int{0, 1}, nil},
+		{[]int{0, -1}, []int{0, -1}, errDead},
+	} {
+		var calls []int
+		left := c.connections
+		connect := func() (int, error) { conn := left[0]; left = left[1:]; return conn, nil }
+		got, err := again(connect, func(conn int) (int, error) {
+			calls = append(calls, conn)
+			if conn <= 0 {
+				return 0, errDead
+			}
+			return conn, nil
+		})
+		if !errors.Is(err, c.err) || err == nil && got != calls[len(calls)-1] || !slices.Equal(calls, c.calls) {
+			t.Errorf("%+v: got %d by %v, %v", c, got, calls, err)
 		}
 	}
 }
