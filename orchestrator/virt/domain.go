@@ -206,17 +206,17 @@ func (d *Domain) Start(ctx context.Context, paused bool) error {
 		flags = libvirt.DOMAIN_START_PAUSED
 	}
 	asked := false
-	start := func(*libvirt.Connect) (none struct{}, _ error) {
+	start := func(*libvirt.Connect) (*Domain, error) {
 		now, err := d.now()
 		if err != nil {
-			return none, err
+			return nil, err
 		}
 		err = now.dom.CreateWithFlags(flags)
 		if asked && isCode(err, libvirt.ERR_OPERATION_INVALID) {
-			return none, nil // It runs: the one before came to its end.
+			err = nil // It runs: the one before came to its end.
 		}
 		asked = true
-		return none, err
+		return now, err
 	}
 	return trace.Do(ctx, "libvirt: start", func() error {
 		return doWithin(ctx, actLimit, func() error { _, err := again(d.host.live, start); return err })
