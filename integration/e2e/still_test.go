@@ -20,24 +20,29 @@ const (
 	emulator = "qemu-system-x86_64"
 )
 
-// TestStandingStill has what domsnap depends on stand still, as a daemon or a QEMU does that waits for a dead storage: each
+// TestTortureStandingStill has what domsnap depends on stand still, as a daemon or a QEMU does that waits for a dead storage: each
 // verb ends soon after it is told to, or by itself, and says what is the matter; a guest that is held is let go as soon as
 // that is possible.
-func TestStandingStill(t *testing.T) {
+func TestTortureStandingStill(t *testing.T) {
 	m := startMachine(t, small(lab.QcowFile, lab.ThickLV))
 	t.Cleanup(func() { goOn(t, daemon); goOn(t, emulator) })
 	for _, c := range []struct {
 		name string
 		run  func(*machine)
+		// long takes minutes.
+		long bool
 	}{
-		{"libvirtd before it is asked", func(m *machine) { standStill(m.t, daemon); m.stopsWhileItAsks(daemon) }},
-		{"libvirtd in a plan", func(m *machine) { m.shimStill("lvs", daemon); m.stopsWhileItAsks(daemon) }},
-		{"QEMU before it is asked", func(m *machine) { standStill(m.t, emulator); m.stopsWhileItAsks(emulator) }},
-		{"QEMU in a plan", func(m *machine) { m.shimStill("lvs", emulator); m.stopsWhileItAsks(emulator) }},
-		{"QEMU for long", (*machine).planOnQEMUThatStandsStill},
-		{"libvirtd while the guest is held", func(m *machine) { m.heldByStill(syscall.SIGTERM) }},
-		{"libvirtd while the guest is held, and domsnap is killed", func(m *machine) { m.heldByStill(syscall.SIGKILL) }},
+		{"libvirtd before it is asked", func(m *machine) { standStill(m.t, daemon); m.stopsWhileItAsks(daemon) }, false},
+		{"libvirtd in a plan", func(m *machine) { m.shimStill("lvs", daemon); m.stopsWhileItAsks(daemon) }, false},
+		{"QEMU before it is asked", func(m *machine) { standStill(m.t, emulator); m.stopsWhileItAsks(emulator) }, false},
+		{"QEMU in a plan", func(m *machine) { m.shimStill("lvs", emulator); m.stopsWhileItAsks(emulator) }, false},
+		{"QEMU for long", (*machine).planOnQEMUThatStandsStill, true},
+		{"libvirtd while the guest is held", func(m *machine) { m.heldByStill(syscall.SIGTERM) }, false},
+		{"libvirtd while the guest is held, and domsnap is killed", func(m *machine) { m.heldByStill(syscall.SIGKILL) }, false},
 	} {
+		if c.long && !everyPoint {
+			continue
+		}
 		t.Run(c.name, func(t *testing.T) {
 			before := objects(t)
 			sub := *m
