@@ -186,7 +186,8 @@ func (m *machine) await(held func() bool, want bool, most time.Duration) {
 	m.t.Helper()
 	for end := time.Now().Add(most); held() != want; time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(end) {
-			m.t.Fatalf("after %s the guest is not as it should be (held: %v)", most, want)
+			state := tool(m.t, "virsh", "domstate", "--reason", m.Name())
+			m.t.Fatalf("after %s the guest is not as it should be (held: %v): %s", most, want, state)
 		}
 	}
 }
