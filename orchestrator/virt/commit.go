@@ -112,9 +112,10 @@ func (d *Domain) awaitCommit(ctx context.Context, c qemu.Commit, active bool) er
 			return endless(c, left, pivot)
 		}
 		if active && job.Cur == job.End {
-			// Not ready for the pivot is told by an error only; the job goes on, and so do we.
+			// Not ready for the pivot is told by an error only; the job goes on, and so do we. While the guest writes quicker
+			// than the job copies a pivot does not end either, and libvirt would wait for it for ever.
 			pivot = trace.Do(ctx, "libvirt: pivot", func() error {
-				return d.dom.BlockJobAbort(c.Target, libvirt.DOMAIN_BLOCK_JOB_ABORT_PIVOT)
+				return d.dom.BlockJobAbort(c.Target, libvirt.DOMAIN_BLOCK_JOB_ABORT_PIVOT|libvirt.DOMAIN_BLOCK_JOB_ABORT_ASYNC)
 			})
 		}
 		select {
