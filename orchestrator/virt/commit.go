@@ -85,9 +85,10 @@ func (m *merging) follow(ctx context.Context, d *Domain) (ended bool, _ error) {
 		return false, m.endless(left)
 	}
 	if m.active && job.Cur == job.End {
-		// Not ready for the pivot is told by an error only; the job goes on, and so do we.
+		// Not ready for the pivot is told by an error only; the job goes on, and so do we. While the guest writes quicker
+		// than the job copies a pivot does not end either, and libvirt would wait for it for ever.
 		m.pivot = trace.Do(ctx, "libvirt: pivot", func() error {
-			return d.dom.BlockJobAbort(m.Target, libvirt.DOMAIN_BLOCK_JOB_ABORT_PIVOT)
+			return d.dom.BlockJobAbort(m.Target, libvirt.DOMAIN_BLOCK_JOB_ABORT_PIVOT|libvirt.DOMAIN_BLOCK_JOB_ABORT_ASYNC)
 		})
 	}
 	return false, nil
