@@ -16,7 +16,6 @@ func TestTortureMixedOff(t *testing.T) {
 	x := newTorturer(t, blank(fiveKinds()...))
 	x.begin()
 	x.runOff()
-	x.run(x.revertsPaused())
 	for _, v := range []victim{x.creates(), x.reverts(), x.deletes()} {
 		x.run(x.recoverOf(v))
 	}

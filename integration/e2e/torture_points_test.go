@@ -74,7 +74,7 @@ func whileHeld(all []string) []string {
 	return between(beforeChanges(all), freezesOrPauses, thawsOrResumes)
 }
 
-// whileOff are those behind the power-off of a domain, up to the journal that says what it was for.
+// whileOff are the points behind the power-off of a domain, up to the journal that says what it was for.
 func whileOff(all []string) []string { return between(beforeChanges(all), powersOff, writesJournal) }
 
 // halfWayAndLast are two of the points.

@@ -101,7 +101,7 @@ func (x *torturer) deletesWritten() victim {
 func (x *torturer) revertsPaused() victim {
 	off := x.reverts()
 	return victim{
-		name: "revert --force", args: []string{"snapshot-revert", x.Name(), "base", "--force"}, like: &off, unlike: whileOff,
+		name: "revert --force", args: []string{"snapshot-revert", x.Name(), "base", "--force"},
 		ready: func() { tool(x.t, "virsh", "start", "--paused", x.Name()) },
 		done:  off.done,
 		check: func() {
