@@ -27,7 +27,12 @@ type inboundDisk struct {
 	data, sums *os.File
 	// pending are the sums of what was put since the last sync.
 	pending Pending
+	// waiting is how much of that the kernel was not told to write yet.
+	waiting int64
 }
+
+// writeOut is how much waits until the kernel is told to write it.
+const writeOut = 1 << 20
 
 // Manifest implements Inbox.
 func (b *inbox) Manifest() Manifest {
@@ -71,7 +76,17 @@ func (b *inbox) Put(ctx context.Context, p Piece) error {
 		return fmt.Errorf("write chunk %d of disk %s: %w", p.Chunk, p.Disk, err)
 	}
 	d.pending[p.Chunk] = p.Sum
+	d.beginToWrite(int64(len(p.Data)))
 	return nil
+}
+
+// beginToWrite has what was put go to the disk while more comes, so that the sync need not wait for all of it.
+func (d *inboundDisk) beginToWrite(n int64) {
+	if d.waiting += n; d.waiting < writeOut {
+		return
+	}
+	d.waiting = 0
+	_ = unix.SyncFileRange(int(d.data.Fd()), 0, 0, unix.SYNC_FILE_RANGE_WRITE)
 }
 
 func (d *inboundDisk) put(p Piece) error {
