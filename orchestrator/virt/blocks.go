@@ -113,10 +113,12 @@ func overlayRequest(d *xmlspec.Domain, overlays []qemu.Overlay) (string, error) 
 
 // ActiveSource implements qemu.Hypervisor.
 func (h *Host) ActiveSource(ctx context.Context, uuid, target string) (string, error) {
-	return bounded(ctx, onAnew(h, uuid, func(d *Domain) (string, error) {
-		disk, err := d.disk(target, 0)
-		return disk.Source.File + disk.Source.Block, err
-	}))
+	return bounded(ctx, onAnew(h, uuid, func(d *Domain) (string, error) { return d.activeSource(target) }))
+}
+
+func (d *Domain) activeSource(target string) (string, error) {
+	disk, err := d.disk(target, 0)
+	return disk.Source.File + disk.Source.Block, err
 }
 
 // SetSource implements qemu.Hypervisor.
@@ -178,7 +180,7 @@ func (d *Domain) disk(target string, flags libvirt.DomainXMLFlags) (xmlspec.Disk
 }
 
 func (h *Host) withDomain(ctx context.Context, uuid string, do func(*Domain) error) error {
-	_, err := bounded(ctx, onAnew(h, uuid, func(d *Domain) (struct{}, error) { return struct{}{}, do(d) }))
+	_, err := bounded(ctx, onAnew(h, uuid, onlyFails(do)))
 	return err
 }
 

@@ -113,8 +113,8 @@ func (h *Host) abortCommit(ctx context.Context, c qemu.Commit) error {
 
 // writesTo says whether an image is the one that the disk writes to.
 func (d *Domain) writesTo(target, image string) (bool, error) {
-	disk, err := d.disk(target, 0)
-	return disk.Source.File+disk.Source.Block == image, err
+	active, err := d.activeSource(target)
+	return active == image, err
 }
 
 // commits says whether a commit of an earlier attempt is at work.

@@ -51,7 +51,7 @@ func (d *Domain) now() (*Domain, error) {
 // act does something to the domain.
 func (d *Domain) act(ctx context.Context, name string, call func(*Domain) error) error {
 	return trace.Do(ctx, "libvirt: "+name, func() error {
-		_, err := within(ctx, actLimit, onto(d, func(now *Domain) (struct{}, error) { return struct{}{}, call(now) }))
+		_, err := within(ctx, actLimit, onto(d, onlyFails(call)))
 		return err
 	})
 }
@@ -70,6 +70,11 @@ func onto[T any](d *Domain, call func(*Domain) (T, error)) func() (T, error) {
 		}
 		return call(now)
 	}
+}
+
+// onlyFails is a call that only fails or not, as one that has an answer.
+func onlyFails(call func(*Domain) error) func(*Domain) (struct{}, error) {
+	return func(d *Domain) (struct{}, error) { return struct{}{}, call(d) }
 }
 
 // UUID implements orchestrator.Domain.

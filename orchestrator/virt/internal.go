@@ -80,9 +80,8 @@ func (h *Host) CheckDropInternal(ctx context.Context, uuid, target string) error
 
 // DropInternal implements qemu.InternalHypervisor. With name and id QEMU removes just the one that has both.
 func (h *Host) DropInternal(ctx context.Context, uuid string, s qemu.InternalSnapshot) error {
-	_, err := within(ctx, actLimit, onAnew(h, uuid, func(d *Domain) (struct{}, error) {
-		return struct{}{}, d.dropInternal(ctx, s)
-	}))
+	drop := func(d *Domain) error { return d.dropInternal(ctx, s) }
+	_, err := within(ctx, actLimit, onAnew(h, uuid, onlyFails(drop)))
 	return err
 }
 

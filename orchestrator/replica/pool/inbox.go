@@ -169,7 +169,7 @@ func (b *inbox) syncLast(ctx context.Context, d *disk) error {
 	if err := b.write(ctx); err != nil {
 		return err
 	}
-	if err := errors.Join(d.pending.Write(d.sums), d.sums.Flush(ctx)); err != nil {
+	if err := d.record(ctx, d.pending); err != nil {
 		return err
 	}
 	d.snap(ctx, snapOf(b.manifest.Snapshot))
@@ -209,10 +209,18 @@ func (d *disk) check(ctx context.Context) error {
 	if err := d.pending.Check(ctx, d.content()); err != nil {
 		return err
 	}
-	if err := d.pending.Write(d.sums); err != nil {
+	if err := d.record(ctx, d.pending); err != nil {
 		return err
 	}
 	clear(d.pending)
+	return nil
+}
+
+// record writes sums, durably.
+func (d *disk) record(ctx context.Context, sums replica.Pending) error {
+	if err := sums.Write(d.sums); err != nil {
+		return err
+	}
 	return d.sums.Flush(ctx)
 }
 
@@ -246,13 +254,16 @@ func (b *inbox) Finish(ctx context.Context) error {
 
 // snapshots takes those that are missing at once.
 func (b *inbox) snapshots(ctx context.Context) error {
-	var errs []error
 	for _, d := range b.disks {
-		if !d.snapped {
-			errs = append(errs, d.touch(ctx), d.root())
-			d.snap(ctx, snapOf(b.manifest.Snapshot))
+		if d.snapped {
+			continue
 		}
+		if err := errors.Join(d.touch(ctx), d.root()); err != nil {
+			return fmt.Errorf("finish disk %s: %w", d.Target, err)
+		}
+		d.snap(ctx, snapOf(b.manifest.Snapshot))
 	}
+	var errs []error
 	for _, d := range b.disks {
 		d.writes.Wait()
 		errs = append(errs, d.error())

@@ -11,7 +11,6 @@ import (
 
 // recheck reads what an earlier attempt wrote and had no time to read again. What is not what it was to be is sent again.
 func (b *inbox) recheck(ctx context.Context) error {
-	rechecked := false
 	for _, d := range b.disks {
 		if len(d.Unchecked) == 0 {
 			continue
@@ -19,12 +18,11 @@ func (b *inbox) recheck(ctx context.Context) error {
 		if err := d.recheck(ctx); err != nil {
 			return fmt.Errorf("read disk %s again: %w", d.Target, err)
 		}
-		rechecked = true
+		if err := b.write(ctx); err != nil {
+			return err
+		}
 	}
-	if !rechecked {
-		return nil
-	}
-	return b.write(ctx)
+	return nil
 }
 
 func (d *disk) recheck(ctx context.Context) error {
@@ -41,7 +39,7 @@ func (d *disk) recheck(ctx context.Context) error {
 		d.Done = min(d.Done, chunk*replica.ChunkSize)
 	}
 	d.Unchecked = nil
-	return errors.Join(differs.Write(d.sums), d.sums.Flush(ctx))
+	return d.record(ctx, differs)
 }
 
 func (d *disk) recheckChunk(ctx context.Context, chunk int64) error {
