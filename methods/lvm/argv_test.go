@@ -19,7 +19,7 @@ var lvmGrammars = map[string]argv.Grammar{
 	"lvcreate": {Bare: []string{"--yes", "--snapshot", "--test", "--noudevsync", "--ignoreactivationskip"}, Valued: []string{"--zero", "--wipesignatures", "--size",
 		"--name", "--addtag", "--permission", "--setactivationskip", "--config", "--devices", "--activate"}},
 	"lvconvert": {Bare: []string{"--yes", "--snapshot", "--noudevsync"}, Valued: []string{"--zero", "--chunksize", "--config", "--devices"}},
-	"lvchange": {Bare: []string{"--yes", "--ignoreactivationskip"}, Valued: []string{"--activate", "--permission", "--monitor", "--addtag", "--deltag", "--setactivationskip",
+	"lvchange": {Bare: []string{"--yes", "--ignoreactivationskip", "--ignoremonitoring"}, Valued: []string{"--activate", "--permission", "--monitor", "--addtag", "--deltag", "--setactivationskip",
 		"--setautoactivation", "--config"}},
 	"lvrename": {}, "lvremove": {Bare: []string{"--force"}}, "vgcfgbackup": {}, "dmsetup": {},
 	"thin_delta": {Bare: []string{"--metadata-snap", "--version"}, Valued: []string{"--thin1", "--thin2"}},

@@ -281,7 +281,7 @@ func (f *fakeLVM) report(key string, rows []map[string]string) []byte {
 var valueFlags = []string{"--reportformat", "--units", "--options", "--permission", "--autobackup", "--config", "--devices",
 	"--setactivationskip", "--size", "--chunksize", "--name", "--addtag", "--deltag", "--zero", "--wipesignatures", "--activate", "--setautoactivation", "--monitor"}
 
-var bareFlags = []string{"--binary", "--nosuffix", "--snapshot", "--test", "--noudevsync", "--force", "--ignoreactivationskip", "--yes"}
+var bareFlags = []string{"--binary", "--nosuffix", "--snapshot", "--test", "--noudevsync", "--force", "--ignoreactivationskip", "--ignoremonitoring", "--yes"}
 
 // parseArgs takes arguments apart as LVM would. A flag it does not know is under its own name in the rest.
 func parseArgs(args []string) (map[string][]string, []string) {

@@ -151,13 +151,19 @@ func TestTakeIsOneCommand(t *testing.T) {
 	}
 }
 
-func TestTakeCommand(t *testing.T) {
+// TestTakeCommands: neither the act nor what makes it good has to do with the monitors of other snapshots.
+func TestTakeCommands(t *testing.T) {
 	f, _ := newFake(t)
 	f.take(t, "thick", "first")
-	want := "lvconvert --yes --snapshot --zero n --chunksize 4096b --noudevsync " +
-		"--config activation/monitoring=0 backup/backup=0 backup/archive=0 --devices /dev/loop0 vg/thick vg/ds-first-vda"
-	if !slices.ContainsFunc(f.calls, func(call []string) bool { return strings.Join(call, " ") == want }) {
-		t.Errorf("got %q", f.calls)
+	for _, want := range []string{
+		"lvconvert --yes --snapshot --zero n --chunksize 4096b --noudevsync " +
+			"--config activation/monitoring=0 backup/backup=0 backup/archive=0 --devices /dev/loop0 vg/thick vg/ds-first-vda",
+		"lvchange --ignoremonitoring --permission r vg/ds-first-vda",
+		"lvchange --monitor y vg/ds-first-vda",
+	} {
+		if !slices.ContainsFunc(f.calls, func(call []string) bool { return strings.Join(call, " ") == want }) {
+			t.Errorf("got %q, not %s", f.calls, want)
+		}
 	}
 }
 

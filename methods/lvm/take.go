@@ -105,7 +105,9 @@ func (p *prepared) Take(ctx context.Context) error {
 	return nil
 }
 
-// Close makes good what the act left out. Nothing is monitored of a thin snapshot; its pool was before.
+// Close makes good what the act left out. Nothing is monitored of a thin snapshot; its pool was before. While it takes the
+// permission, LVM would end and begin the monitoring of all snapshots of the origin, and wait eight seconds for each whose
+// monitor does not answer.
 func (p *prepared) Close(context.Context) error {
 	if !p.taken {
 		return nil
@@ -115,7 +117,7 @@ func (p *prepared) Close(context.Context) error {
 	if p.target.thin {
 		return p.method.backUp(ctx, p.target)
 	}
-	sealed := p.method.change(ctx, "lvchange", "--permission", "r", p.target.snapshot.String())
+	sealed := p.method.change(ctx, "lvchange", "--ignoremonitoring", "--permission", "r", p.target.snapshot.String())
 	_, monitored := p.method.ask(ctx, "lvchange", "--monitor", "y", p.target.snapshot.String())
 	return errors.Join(sealed, monitored, p.method.backUp(ctx, p.target))
 }
