@@ -2,6 +2,7 @@ package lvm
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -84,9 +85,17 @@ func (t target) checkTags(v volume) error {
 	return nil
 }
 
+// remove ends when the volume is seen to be gone: nobody looks for it once its snapshot is forgotten.
 func (m *Method) remove(ctx context.Context, n name) error {
 	if err := m.change(ctx, "lvremove", "--force", n.String()); err != nil {
 		return fmt.Errorf("remove %s: %w", n, err)
+	}
+	g, err := m.group(context.WithoutCancel(ctx), n.group)
+	if err == nil && g.has(n.volume) {
+		err = errors.New("it is there still")
+	}
+	if err != nil {
+		return fmt.Errorf("look for %s after its removal: %w", n, err)
 	}
 	return nil
 }

@@ -123,6 +123,22 @@ func TestSwapBelievesNoTool(t *testing.T) {
 	})
 }
 
+// TestDropBelievesNoTool: what was not removed is no more forgotten than it is gone.
+func TestDropBelievesNoTool(t *testing.T) {
+	for _, volume := range []string{"thin", "thick"} {
+		f, m := newFake(t)
+		ref := f.take(t, volume, "first")
+		f.idle = f.count + 1
+		if err := m.Drop(t.Context(), methods.DropRequest{Ref: ref}); err == nil {
+			t.Errorf("the %s snapshot is there, and nobody noticed", volume)
+		}
+		f.idle = 0
+		if err := m.Drop(t.Context(), methods.DropRequest{Ref: ref}); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func (c swapCase) killed(t *testing.T, kills []int, early bool) {
 	t.Helper()
 	for _, kill := range kills {
