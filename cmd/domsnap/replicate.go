@@ -26,7 +26,8 @@ func (ui *ui) replicateCommand() *cli.Command {
 		Description: placeHelp + "\n\n" +
 			"The replica begins as the youngest one there that is older, of a snapshot that is still here if there is one, and gets\n" +
 			"what differs: what the storage says has changed, or else what has other sums there than here. It is inbound until all of\n" +
-			"it is there, durable and verified. Called again after it was cut, it goes on where it was.\n\n" +
+			"it is there, durable and read again: a sixteenth of it where the storage over there has checksums (btrfs, Ceph), and\n" +
+			"replica-verify reads everything. Called again after it was cut, it goes on where it was.\n\n" +
 			"The snapshot stays as long as that takes, and from then on until another one is replicated to the same place: the next\n" +
 			"increment begins with it. Where there is to be none: replica-forget.",
 		Flags: []cli.Flag{

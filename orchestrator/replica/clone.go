@@ -49,6 +49,20 @@ func eachData(f *os.File, size int64, do func(at, length int64) error) error {
 	return nil
 }
 
+// inPlace is FS_NOCOW_FL of linux/fs.h.
+const inPlace = 0x00800000
+
+// hasChecksums says that the file system finds by itself what does not stay as it was written: btrfs does, but for files that it
+// writes in place.
+func hasChecksums(f *os.File) bool {
+	var st unix.Statfs_t
+	if unix.Fstatfs(int(f.Fd()), &st) != nil || st.Type != unix.BTRFS_SUPER_MAGIC {
+		return false
+	}
+	flags, err := unix.IoctlGetUint32(int(f.Fd()), unix.FS_IOC_GETFLAGS)
+	return err == nil && flags&inPlace == 0
+}
+
 // punch makes a hole, or writes zeroes where there are none to be had.
 func punch(f *os.File, at, length int64) error {
 	err := unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, at, length)

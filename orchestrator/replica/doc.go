@@ -16,7 +16,9 @@
 //
 // A replica grows by pieces and syncs. With a sync what was put is durable, is read again from the disk and has the sum of
 // what was read here; then its sums are written, and then the manifest says how far the disk is done. So sums never tell of
-// more than there is, and who was cut goes on from the last sync. The manifest says complete last.
+// more than there is, and who was cut goes on from the last sync. The manifest says complete last. Where the storage has
+// checksums of its own, and so finds out whenever it is read, a sample of what was put whole is read again (Pending.Sample);
+// Verify reads everything.
 //
 // Store is such a directory here. The package wire has the same Place on another host.
 package replica

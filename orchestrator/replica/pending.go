@@ -11,8 +11,37 @@ import (
 	"github.com/domsnap/domsnap/methods/image"
 )
 
-// Pending are the sums of chunks that were put and not checked yet.
-type Pending map[int64]Sum
+// Pending are chunks that were put and not checked yet.
+type Pending map[int64]Put
+
+// Put is what became of a chunk.
+type Put struct {
+	// Sum is that of all of it.
+	Sum Sum
+	// Whole: it was put as a whole, and has nothing of what was there before.
+	Whole bool
+}
+
+// Put notes a piece of a disk of this size.
+func (p Pending) Put(piece Piece, size int64) {
+	at := piece.Chunk * ChunkSize
+	p[piece.Chunk] = Put{piece.Sum, piece.Sum == Sum{} || int64(len(piece.Data)) == chunkEnd(piece.Chunk, size)-at}
+}
+
+// sampled is of how many chunks one is read again where the storage has checksums of its own.
+const sampled = 16
+
+// Sample are the chunks to be read again on a storage that finds by itself what does not stay as it was written: the last, one
+// in sixteen of those before it, and all that have something of what was there before, which nobody has sent.
+func (p Pending) Sample() Pending {
+	sample, chunks := Pending{}, p.Chunks()
+	for i, chunk := range chunks {
+		if put := p[chunk]; !put.Whole || (len(chunks)-1-i)%sampled == 0 {
+			sample[chunk] = put
+		}
+	}
+	return sample
+}
 
 // Sums is where the sums of a disk are.
 type Sums interface {
@@ -26,7 +55,7 @@ func (p Pending) Check(ctx context.Context, data methods.Content) error {
 	for _, chunk := range p.Chunks() {
 		extents = append(extents, methods.Extent{Offset: chunk * ChunkSize, Length: ChunkSize})
 	}
-	return CheckChunks(ctx, data, image.Aligned(extents, ChunkSize, data.Size()), func(chunk int64) (Sum, error) { return p[chunk], nil })
+	return CheckChunks(ctx, data, image.Aligned(extents, ChunkSize, data.Size()), func(chunk int64) (Sum, error) { return p[chunk].Sum, nil })
 }
 
 // Chunks are those that have a sum here, ascending.
@@ -61,7 +90,7 @@ func (p Pending) write(to Sums, chunks []int64) error {
 		}
 	}
 	for _, chunk := range chunks {
-		sum := p[chunk]
+		sum := p[chunk].Sum
 		copy(text[(chunk-first)*SumSize:], sum[:])
 	}
 	if _, err := to.WriteAt(text, first*SumSize); err != nil {

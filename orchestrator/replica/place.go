@@ -40,8 +40,8 @@ type Inbox interface {
 	Sums(ctx context.Context, r SumsRequest) ([]Sum, error)
 	// Put writes a part of a chunk, or makes a hole of it. Its error may come with the next Sync.
 	Put(ctx context.Context, p Piece) error
-	// Sync makes durable what was put, checks that it is what it is said to be, and records that the disk is done up to an
-	// offset. It fails with ErrDiffers.
+	// Sync makes durable what was put, checks that it is what it is said to be, by a sample where the storage has checksums of
+	// its own, and records that the disk is done up to an offset. It fails with ErrDiffers.
 	Sync(ctx context.Context, disk string, done int64) error
 	// Finish says that all disks are done.
 	Finish(ctx context.Context) error

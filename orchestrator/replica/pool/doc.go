@@ -16,8 +16,8 @@
 // A replica is complete when its manifest says so, which is written last. Until then its snapshots, if there are any, mean
 // nothing. Only one replica of a disk is on its way: another one takes the head over, and the first one is forgotten.
 //
-// What is written is read again before a disk is done; the last of it while the monitors number the snapshots. Until that
-// has come to its end the manifest says which chunks are not checked, and who goes on with the replica begins with them.
+// A sample of what is written is read again before a disk is done; the last of it while the monitors number the snapshots. Until
+// that has come to its end the manifest says which chunks are not checked, and who goes on with the replica reads all of them.
 //
 // Whose head is the base of the next replica has nothing to do but to write. But the head is open to all: somebody may have
 // started a guest from it. So the object map is asked whether it is the snapshot still; a head that is not, or that is

@@ -30,7 +30,7 @@ func (d *disk) recheck(ctx context.Context) error {
 	for _, chunk := range d.Unchecked {
 		err := d.recheckChunk(ctx, chunk)
 		if errors.Is(err, methods.ErrDiffers) {
-			differs[chunk] = replica.NoSum()
+			differs[chunk] = replica.Put{Sum: replica.NoSum()}
 		} else if err != nil {
 			return err
 		}
@@ -47,5 +47,5 @@ func (d *disk) recheckChunk(ctx context.Context, chunk int64) error {
 	if err != nil {
 		return err
 	}
-	return replica.Pending{chunk: sums[0]}.Check(ctx, d.content())
+	return replica.Pending{chunk: {Sum: sums[0]}}.Check(ctx, d.content())
 }
