@@ -77,11 +77,14 @@ func (ui *ui) commands() []*cli.Command {
 // verb is a command that runs on an orchestrator and answers a value to print.
 type verb func(ctx context.Context, o *orchestrator.Orchestrator, c *cli.Context) (answer, error)
 
-// action runs a verb on a connection of its own.
+// action runs a verb on a connection of its own, and not where libvirt waits for it.
 func (ui *ui) action(arguments int, v verb) cli.ActionFunc {
 	return func(c *cli.Context) error {
 		if c.NArg() != arguments {
 			return usage("%s takes %d arguments: %s", c.Command.Name, arguments, c.Command.ArgsUsage)
+		}
+		if err := checkNoHook(c.Command); err != nil {
+			return err
 		}
 		host, err := virt.Connect(c.Context, c.String(optConnect))
 		if err != nil {

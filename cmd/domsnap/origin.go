@@ -8,7 +8,11 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/urfave/cli/v2"
 	"golang.org/x/sys/unix"
+
+	"github.com/domsnap/domsnap/orchestrator"
+	"github.com/domsnap/domsnap/orchestrator/lease"
 )
 
 // kept are the variables that this program and its children live with. Any other changes what a library or a tool does:
@@ -36,6 +40,19 @@ func leaveBehind() error {
 		return fmt.Errorf("keep open files from children: %w", err)
 	}
 	return nil
+}
+
+// checkNoHook refuses a verb that one of libvirt's hooks calls: its daemon waits for the hook, and answers nobody about the
+// domain meanwhile. What this program starts aside for itself outlives the hook.
+func checkNoHook(verb *cli.Command) error {
+	daemon := lease.Under("libvirtd", "virtqemud")
+	if daemon == "" || verb.Hidden {
+		return nil
+	}
+	return &orchestrator.Problem{
+		Kind: orchestrator.ErrRefused, Err: fmt.Errorf("%s in a hook of libvirt: %s waits for the hook, which would wait for it", verb.Name, daemon),
+		Hint: "have it done behind the hook: systemd-run --no-block domsnap ..., or snapshot-revert --at-shutdown beforehand",
+	}
 }
 
 // checkCaller refuses to act with more rights than the caller has: this program decides by nobody's authority but

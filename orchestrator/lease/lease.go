@@ -97,28 +97,3 @@ func statOf(pid int) ([]string, error) {
 	}
 	return fields, nil
 }
-
-// Caller is the process that has called this one: the nearest that did not just change the user.
-func Caller() (int, error) {
-	pid := os.Getppid()
-	for {
-		name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
-		if err != nil {
-			return 0, err
-		}
-		if changer := strings.TrimSpace(string(name)); changer != "sudo" && changer != "doas" && changer != "su" {
-			return pid, nil
-		}
-		if pid, err = parentOf(pid); err != nil {
-			return 0, err
-		}
-	}
-}
-
-func parentOf(pid int) (int, error) {
-	fields, err := statOf(pid)
-	if err != nil {
-		return 0, err
-	}
-	return strconv.Atoi(fields[1])
-}
