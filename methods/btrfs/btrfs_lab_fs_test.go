@@ -121,3 +121,24 @@ func TestLabRehearsalFindsNoSums(t *testing.T) {
 	r.drop(t, ref)
 	r.checkClean(t)
 }
+
+// TestLabQuotasAreWarnedOf, and what is not on btrfs is not.
+func TestLabQuotasAreWarnedOf(t *testing.T) {
+	onB, onX := mountBtrfs(t), mountXFS(t)
+	r := newRig(t, New(), newSubvolume(t, onB), "subvolume")
+	wantWarnings(t, r, 0)
+	run(t, "btrfs", "quota", "enable", onB)
+	wantWarnings(t, r, 1)
+	run(t, "btrfs", "quota", "disable", onB)
+	wantWarnings(t, r, 0)
+	wantWarnings(t, newRig(t, NewReflink(), newDir(t, onX), "reflink"), 0)
+}
+
+func wantWarnings(t *testing.T, r *rig, want int) {
+	t.Helper()
+	got, err := r.method.Warn(t.Context(), r.disk)
+	must(t, err)
+	if len(got) != want {
+		t.Errorf("it warns of %+v", got)
+	}
+}

@@ -1,6 +1,7 @@
 package btrfs
 
 import (
+	"fmt"
 	"os"
 	"unsafe"
 
@@ -19,11 +20,13 @@ const (
 
 const (
 	snapCreateV2 = ioctlWrite | volArgsSize<<16 | 0x94<<8 | 23
+	fsInfo       = ioctlRead | fsInfoSize<<16 | 0x94<<8 | 31
 	snapDestroy  = ioctlWrite | volArgsSize<<16 | 0x94<<8 | 15
 	xfsGeometry  = ioctlRead | xfsGeometrySize<<16 | 'X'<<8 | 124
 	getXattr     = ioctlRead | fsxattrSize<<16 | 'X'<<8 | 31
 
 	volArgsSize     = 4096
+	fsInfoSize      = 1024
 	xfsGeometrySize = 112
 	fsxattrSize     = 28
 
@@ -50,6 +53,13 @@ type snapCreateArgs struct {
 type snapDestroyArgs struct {
 	fd   int64
 	name [4088]byte
+}
+
+// fsInfoArgs is struct btrfs_ioctl_fs_info_args, as far as it matters.
+type fsInfoArgs struct {
+	_    [2]uint64
+	fsid [16]byte
+	_    [992]byte
 }
 
 // xfsGeometryArgs is struct xfs_fsop_geom_v4, as far as it matters.
@@ -84,6 +94,16 @@ func destroySubvolume(store *os.File, name string) error {
 	var args snapDestroyArgs
 	copy(args.name[:len(args.name)-1], name)
 	return ioctl(store, snapDestroy, unsafe.Pointer(&args))
+}
+
+// uuidOf is the UUID of the btrfs that the directory is on.
+func uuidOf(dir *os.File) (string, error) {
+	var args fsInfoArgs
+	if err := ioctl(dir, fsInfo, unsafe.Pointer(&args)); err != nil {
+		return "", err
+	}
+	id := args.fsid
+	return fmt.Sprintf("%x-%x-%x-%x-%x", id[:4], id[4:6], id[6:8], id[8:10], id[10:]), nil
 }
 
 func xfsFlags(f *os.File) (uint32, error) {

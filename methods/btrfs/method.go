@@ -99,4 +99,5 @@ var (
 	_ methods.Lister      = (*Method)(nil)
 	_ methods.Prober      = (*Method)(nil)
 	_ methods.DropChecker = (*Method)(nil)
+	_ methods.Warner      = (*Method)(nil)
 )
