@@ -59,7 +59,8 @@ type merging struct {
 	// active: the image is what the disk writes to.
 	active bool
 	way    approach
-	// pivot is what has kept it from its end the last time; nil for nothing.
+	// told: it was told to pivot. pivot is what has kept it from that the last time; nil for nothing.
+	told  bool
 	pivot error
 }
 
@@ -87,11 +88,22 @@ func (m *merging) follow(ctx context.Context, d *Domain) (ended bool, _ error) {
 	if m.active && job.Cur == job.End {
 		// Not ready for the pivot is told by an error only; the job goes on, and so do we. While the guest writes quicker
 		// than the job copies a pivot does not end either, and libvirt would wait for it for ever.
-		m.pivot = trace.Do(ctx, "libvirt: pivot", func() error {
-			return d.dom.BlockJobAbort(m.Target, libvirt.DOMAIN_BLOCK_JOB_ABORT_PIVOT|libvirt.DOMAIN_BLOCK_JOB_ABORT_ASYNC)
-		})
+		m.pivot = m.tellToPivot(ctx, d)
 	}
 	return false, nil
+}
+
+// tellToPivot may be called again and again: what comes before the second time is what came before the first, and is no act of
+// its own.
+func (m *merging) tellToPivot(ctx context.Context, d *Domain) error {
+	tell := func() error {
+		return d.dom.BlockJobAbort(m.Target, libvirt.DOMAIN_BLOCK_JOB_ABORT_PIVOT|libvirt.DOMAIN_BLOCK_JOB_ABORT_ASYNC)
+	}
+	if m.told {
+		return tell()
+	}
+	m.told = true
+	return trace.Do(ctx, "libvirt: pivot", tell)
 }
 
 // endless is the error of a commit that comes no nearer to its end.
