@@ -5,6 +5,7 @@ package rbd
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"syscall"
 
@@ -17,17 +18,21 @@ import (
 // available says what is missing: nothing, in this build.
 func available() error { return nil }
 
-// settings are what differs from the client's configuration. The first three bound every call to the cluster,
-// in seconds; librados would wait for ever. A snapshot that another client makes has a limit of its own, 30 s,
-// in librbd. Then, how many objects a rollback or a comparison has under way at a time: with the default, 10, it
-// mostly waits for answers. Nothing is read or written twice here, so that a cache would only be one more copy. And nobody
-// would read the logs that the client keeps in memory for its crash.
+// settings are what differs from the client's configuration.
 var settings = []struct{ option, value string }{
+	// These bound every call to the cluster, in seconds; librados would wait for ever. A snapshot that another client
+	// makes has a limit of its own, 30 s, in librbd.
 	{"client_mount_timeout", "15"},
 	{"rados_mon_op_timeout", "15"},
 	{"rados_osd_op_timeout", "30"},
+	// So many objects a rollback or a comparison has under way at a time. With the default, 10, it mostly waits for answers.
 	{"rbd_concurrent_management_ops", "32"},
+	// librbd says that an image is open before it is done with it (complete_action_unlock in its ImageState.cc). With a
+	// second thread the image, or its parent, may by then be closed and freed, and the process dies or hangs.
+	{"librados_thread_count", "1"},
+	// Nothing is read or written twice here: a cache would only be one more copy.
 	{"rbd_cache", "false"},
+	// Nobody would read the logs that the client keeps in memory for its crash.
 	{"debug_ms", "0/0"},
 	{"debug_monc", "0/0"},
 	{"debug_objectcacher", "0/0"},
@@ -97,11 +102,18 @@ func configure(image methods.RBDImage) (*rados.Conn, error) {
 	return conn, nil
 }
 
-func newConn(user string) (*rados.Conn, error) {
+// newConn makes a connection that ends by shutdown alone: go-ceph's finalizer would wait for no turn. One that never
+// connected cannot be shut down, and stays for as long as the process does.
+func newConn(user string) (conn *rados.Conn, err error) {
 	if user == "" {
-		return rados.NewConn()
+		conn, err = rados.NewConn()
+	} else {
+		conn, err = rados.NewConnWithUser(user)
 	}
-	return rados.NewConnWithUser(user)
+	if err == nil {
+		runtime.SetFinalizer(conn, nil)
+	}
+	return conn, err
 }
 
 // monitors are the ones that the configuration names.
