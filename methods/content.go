@@ -39,6 +39,13 @@ type bounded struct {
 	io.Closer
 }
 
+// Gathering is a content of which many extents are read with one call, where each call has its price.
+type Gathering interface {
+	// ReadExtents reads extents of it into data, one behind the other: data is as long as they are together. It reads all or
+	// fails.
+	ReadExtents(extents []Extent, data []byte) error
+}
+
 // Foreseeing is a content that the kernel reads. Expect has it begin to read an extent, and returns at once: who expects what comes
 // next has no need to read side by side.
 type Foreseeing interface {

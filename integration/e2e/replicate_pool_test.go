@@ -55,7 +55,7 @@ func (r *replicator) killedInPool() {
 	to := "rbd:" + backupPool + "/drill:conf=/etc/ceph/ceph.conf"
 	r.killedAt("after write a replica's manifest#3", "one", to)
 	r.goesOn(to)
-	for _, point := range []string{"after write a replica's chunk#3", "before sync a replica's disk#2", "after snapshot a replica's image#2"} {
+	for _, point := range []string{"after write a replica's chunks#1", "before sync a replica's disk#2", "after snapshot a replica's image#2"} {
 		r.killedAt(point, "two", to)
 		r.wantReplica(to, "one")
 	}

@@ -47,22 +47,31 @@ type reader interface {
 	// present, in order. It asks each object.
 	changedWithin(from, to string, in extent) ([]extent, error)
 	// stay has the image read at a snapshot from now on. Nothing but that and close may follow.
-	stay(snap string) (io.ReaderAt, error)
+	stay(snap string) (data, error)
 	// noted is what writer.note put down; empty for nothing.
 	noted(key string) (string, error)
 	close() error
 }
 
+// data is what an image that is open holds. It may be read from several goroutines at once.
+type data interface {
+	io.ReaderAt
+	methods.Gathering
+}
+
 // writer is an image that is open for changes.
 type writer interface {
 	reader
+	// data is of the present, may be read and written from several goroutines at once, and so may clear.
+	data
+	io.WriterAt
+	// WriteExtents writes data to extents, one behind the other: it is as long as they are together. When it fails it is not
+	// known what was written.
+	WriteExtents(extents []methods.Extent, data []byte) error
 	createSnap(name string) error
 	removeSnap(name string) error
 	// rollBack gives the image the content and the size of a snapshot.
 	rollBack(name string) error
-	// WriterAt and ReaderAt, of the present, may be called from several goroutines at once, and so may clear.
-	io.WriterAt
-	io.ReaderAt
 	// note puts a text down in the image's metadata; an empty one takes it away.
 	note(key, text string) error
 	// clear makes a range zero, to the byte. Objects of full size that are wholly in it are removed.

@@ -118,7 +118,34 @@ func (f *fake) changedWithin(_, _ string, in extent) ([]extent, error) {
 	return f.exact[in], nil
 }
 
-func (f *fake) stay(string) (io.ReaderAt, error) { return bytes.NewReader(f.then), nil }
+func (f *fake) stay(string) (data, error) { return memory{bytes.NewReader(f.then)}, nil }
+
+// memory is data that extents are read of one by one.
+type memory struct{ io.ReaderAt }
+
+func (m memory) ReadExtents(extents []methods.Extent, data []byte) error {
+	for _, e := range extents {
+		if _, err := m.ReadAt(data[:e.Length], e.Offset); err != nil {
+			return err
+		}
+		data = data[e.Length:]
+	}
+	return nil
+}
+
+func (f *fake) ReadExtents(extents []methods.Extent, data []byte) error {
+	return memory{f}.ReadExtents(extents, data)
+}
+
+func (f *fake) WriteExtents(extents []methods.Extent, data []byte) error {
+	for _, e := range extents {
+		if _, err := f.WriteAt(data[:e.Length], e.Offset); err != nil {
+			return err
+		}
+		data = data[e.Length:]
+	}
+	return nil
+}
 
 func (f *fake) WriteAt(data []byte, offset int64) (int, error) {
 	f.mu.Lock()

@@ -5,7 +5,6 @@ package rbd
 import (
 	"errors"
 	"fmt"
-	"io"
 
 	"github.com/ceph/go-ceph/rbd"
 
@@ -90,7 +89,7 @@ func (i *readImage) plain(snap string) error {
 	return nil
 }
 
-func (i *readImage) stay(snap string) (io.ReaderAt, error) {
+func (i *readImage) stay(snap string) (data, error) {
 	return i, typed(i.SetSnapshot(snap))
 }
 

@@ -12,6 +12,7 @@ import (
 // content is an image that is read at a snapshot, up to its end: librbd itself refuses to read behind it.
 type content struct {
 	*io.SectionReader
+	methods.Gathering
 	session *session
 	limits  limits
 }
@@ -39,7 +40,7 @@ func (s *session) content(l limits) (*content, error) {
 		return nil, err
 	}
 	r, err := s.reader.stay(s.place.snap)
-	return &content{io.NewSectionReader(r, 0, found.snaps[at].size), s, l}, err
+	return &content{io.NewSectionReader(r, 0, found.snaps[at].size), r, s, l}, err
 }
 
 // Close implements methods.Content.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 
 	"github.com/domsnap/domsnap/methods"
 )
@@ -14,7 +13,7 @@ type Image struct {
 	session *session
 	limits  limits
 	// content is what ReadAt reads: the present of an image that is open for changes, or what At chose.
-	content io.ReaderAt
+	content data
 }
 
 // Close lets go of the image.
@@ -50,6 +49,11 @@ func (i *Image) At(ctx context.Context, snap string) error {
 
 // ReadAt implements io.ReaderAt, side by side with others.
 func (i *Image) ReadAt(b []byte, at int64) (int, error) { return i.content.ReadAt(b, at) }
+
+// ReadExtents implements methods.Gathering.
+func (i *Image) ReadExtents(extents []methods.Extent, data []byte) error {
+	return i.content.ReadExtents(extents, data)
+}
 
 // Noted is what Note put down; empty for nothing.
 func (i *Image) Noted(ctx context.Context, key string) (text string, err error) {
@@ -92,6 +96,11 @@ func (i *Image) Differs(ctx context.Context, snap string) (differs bool, err err
 
 // WriteAt implements io.WriterAt, side by side with others.
 func (i *Image) WriteAt(b []byte, at int64) (int, error) { return i.session.writer.WriteAt(b, at) }
+
+// WriteExtents writes data to extents, one behind the other: it is as long as they are together.
+func (i *Image) WriteExtents(extents []methods.Extent, data []byte) error {
+	return i.session.writer.WriteExtents(extents, data)
+}
 
 // Clear makes an extent zero.
 func (i *Image) Clear(e methods.Extent) error {

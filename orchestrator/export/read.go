@@ -11,10 +11,12 @@ import (
 	"github.com/domsnap/domsnap/methods"
 )
 
-// block is what is read at a time, ahead how many of those wait to be written.
+// block is what is read at a time, ahead how many of those wait to be written. gathered is what is read with one call where many
+// extents can be, and one such reading is under way while what the last one read is written.
 const (
-	block = 1 << 20
-	ahead = 8
+	block    = 1 << 20
+	ahead    = 8
+	gathered = 2 << 20
 )
 
 // Each does something with a piece of a content. The data are its own until it returns.
@@ -26,7 +28,31 @@ func Read(ctx context.Context, from methods.Content, extents []methods.Extent, e
 	if _, ok := from.(methods.Foreseeing); ok {
 		return readForeseen(ctx, from, extents, each)
 	}
-	return readAside(ctx, from, extents, each)
+	if g, ok := from.(methods.Gathering); ok {
+		return readAside(ctx, aside{batches(extents, gathered), g.ReadExtents, 1}, each)
+	}
+	one := func(of []methods.Extent, data []byte) error { return fill(from, data, of[0].Offset) }
+	return readAside(ctx, aside{batches(extents, 1), one, ahead}, each)
+}
+
+// batches are the pieces of extents, as many together as are no longer than a length, and one at least.
+func batches(extents []methods.Extent, length int64) iter.Seq[[]methods.Extent] {
+	return func(yield func([]methods.Extent) bool) {
+		var batch []methods.Extent
+		var total int64
+		for p := range pieces(extents) {
+			if len(batch) > 0 && total+p.Length > length {
+				if !yield(batch) {
+					return
+				}
+				batch, total = nil, 0
+			}
+			batch, total = append(batch, p), total+p.Length
+		}
+		if len(batch) > 0 {
+			yield(batch)
+		}
+	}
 }
 
 // pieces cuts extents at the multiples of a block, so that all but the first of an extent begin on the grain.
@@ -75,52 +101,69 @@ func readForeseen(ctx context.Context, from methods.Content, extents []methods.E
 	return ctx.Err()
 }
 
-// readAside reads several pieces side by side.
-func readAside(ctx context.Context, from methods.Content, extents []methods.Extent, each Each) error {
+// aside is how something is read side by side: batches of extents, each with one call, and so many of them ahead.
+type aside struct {
+	batches iter.Seq[[]methods.Extent]
+	read    func(of []methods.Extent, data []byte) error
+	ahead   int
+}
+
+// readAside reads several batches side by side.
+func readAside(ctx context.Context, how aside, each Each) error {
 	var readers sync.WaitGroup
 	// Nobody reads any more when it returns, so that the content can be closed.
 	defer readers.Wait()
 	within, cancel := context.WithCancel(ctx)
 	defer cancel()
-	r := reader{from: from, pieces: make(chan *piece, ahead), free: make(chan []byte, ahead)}
+	r := reader{batches: make(chan *batch, how.ahead), free: make(chan []byte, how.ahead)}
 	readers.Go(func() {
-		defer close(r.pieces)
-		r.readAhead(within, extents, func(p *piece) { readers.Go(func() { p.read <- fill(from, p.data, p.at) }) })
+		defer close(r.batches)
+		r.readAhead(within, how.batches, func(b *batch) { readers.Go(func() { b.read <- how.read(b.of, b.data) }) })
 	})
-	for p := range r.pieces {
-		if err := errors.Join(ctx.Err(), <-p.read); err != nil {
+	for b := range r.batches {
+		if err := errors.Join(ctx.Err(), <-b.read); err != nil {
 			return err
 		}
-		if err := each(p.data, p.at); err != nil {
+		if err := b.each(each); err != nil {
 			return err
 		}
-		r.give(p.data)
+		r.give(b.data)
 	}
 	return ctx.Err()
 }
 
-// reader reads pieces.
+// reader reads batches.
 type reader struct {
-	from   methods.Content
-	pieces chan *piece
-	// free are buffers of pieces that are done with.
+	batches chan *batch
+	// free are buffers of batches that are done with.
 	free chan []byte
 }
 
-// piece is read while those before it are written.
-type piece struct {
-	at   int64
+// batch is read while those before it are written.
+type batch struct {
+	of   []methods.Extent
 	data []byte
 	read chan error
 }
 
-// readAhead begins to read one piece after the other, until as many wait to be written as fit.
-func (r *reader) readAhead(ctx context.Context, extents []methods.Extent, begin func(*piece)) {
-	for e := range pieces(extents) {
-		p := &piece{at: e.Offset, data: r.take(e.Length), read: make(chan error, 1)}
-		begin(p)
+func (b *batch) each(do Each) error {
+	data := b.data
+	for _, e := range b.of {
+		if err := do(data[:e.Length:e.Length], e.Offset); err != nil {
+			return err
+		}
+		data = data[e.Length:]
+	}
+	return nil
+}
+
+// readAhead begins to read one batch after the other, until as many wait to be written as fit.
+func (r *reader) readAhead(ctx context.Context, batches iter.Seq[[]methods.Extent], begin func(*batch)) {
+	for of := range batches {
+		b := &batch{of: of, data: r.take(methods.TotalLength(of)), read: make(chan error, 1)}
+		begin(b)
 		select {
-		case r.pieces <- p:
+		case r.batches <- b:
 		case <-ctx.Done():
 			return
 		}

@@ -55,9 +55,6 @@ type Disk struct {
 	Based bool `json:"based,omitempty"`
 	// Done is how much of it is as it is to be.
 	Done int64 `json:"done"`
-	// Unchecked are the chunks, ascending, whose sums are there before their content was read again. Who goes on with the
-	// replica does that first.
-	Unchecked []int64 `json:"unchecked,omitempty"`
 	// Root is the SHA-256, in hexadecimal, of all sums of a disk that is complete.
 	Root string `json:"root,omitempty"`
 }
@@ -117,9 +114,7 @@ func (m *Manifest) checkDisks() error {
 			return fmt.Errorf("check replica: disk %s is there twice", d.Target)
 		case d.Size <= 0 || d.Size > maxDiskSize || d.Done < 0 || d.Done > d.Size:
 			return fmt.Errorf("check replica: disk %s has %d bytes, of which %d are done", d.Target, d.Size, d.Done)
-		case !d.areChunks(d.Unchecked):
-			return fmt.Errorf("check replica: disk %s has unchecked what are no chunks of it", d.Target)
-		case m.State == Complete && (d.Done != d.Size || len(d.Unchecked) > 0):
+		case m.State == Complete && d.Done != d.Size:
 			return fmt.Errorf("check replica: it is complete, and of disk %s %d bytes are done of %d", d.Target, d.Done, d.Size)
 		}
 		seen[d.Target] = true
@@ -127,24 +122,12 @@ func (m *Manifest) checkDisks() error {
 	return nil
 }
 
-// areChunks says that these are chunks of the disk, ascending.
-func (d *Disk) areChunks(chunks []int64) bool {
-	next := int64(0)
-	for _, chunk := range chunks {
-		if chunk < next || chunk >= Chunks(d.Size) {
-			return false
-		}
-		next = chunk + 1
-	}
-	return true
-}
-
 // Begun is the manifest of a replica of which nothing is there yet. It fails where Check does.
 func (m Manifest) Begun() (Manifest, error) {
 	m.Version, m.State, m.Prepared = version, Inbound, false
 	m.Disks = slices.Clone(m.Disks)
 	for i := range m.Disks {
-		m.Disks[i].Done, m.Disks[i].Unchecked, m.Disks[i].Root, m.Disks[i].Based = 0, nil, "", false
+		m.Disks[i].Done, m.Disks[i].Root, m.Disks[i].Based = 0, "", false
 	}
 	return m, m.Check()
 }

@@ -11,7 +11,7 @@ import (
 
 const (
 	// syncMoved and syncRead are what is moved, and read, at most from one sync to the next.
-	syncMoved = 32 << 20
+	syncMoved = 64 << 20
 	syncRead  = 1 << 30
 )
 

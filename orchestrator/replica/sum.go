@@ -30,9 +30,6 @@ func SumOf(chunk []byte) Sum {
 	return sha256.Sum256(chunk)
 }
 
-// NoSum is the sum of no chunk.
-func NoSum() Sum { return Sum{0: 1} }
-
 // Chunks is how many a disk has.
 func Chunks(size int64) int64 { return (size + ChunkSize - 1) / ChunkSize }
 

@@ -59,7 +59,7 @@ func (b *inbox) begin(ctx context.Context) (inTheWay string, err error) {
 	}
 	if there != nil && b.goesOn(there) {
 		b.is(*there)
-		return "", b.recheck(ctx)
+		return "", nil
 	}
 	return "", b.anew(ctx)
 }
@@ -83,10 +83,8 @@ func (b *inbox) open(ctx context.Context) error {
 }
 
 func (b *inbox) openDisk(ctx context.Context, of *replica.Disk) (err error) {
-	d := &disk{Disk: of, name: imageOf(b.manifest.Domain, of.Target), pending: replica.Pending{}, free: make(chan []byte, inFlight)}
-	for range inFlight {
-		d.free <- nil
-	}
+	d := &disk{Disk: of, name: imageOf(b.manifest.Domain, of.Target), pending: replica.Pending{}, next: &batch{}, free: make(chan *batch, 1)}
+	d.free <- &batch{}
 	b.disks[of.Target] = d
 	if d.data, err = ifThere(b.place.Images.Change(ctx, d.name)); err != nil {
 		return err

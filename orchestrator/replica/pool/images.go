@@ -27,6 +27,7 @@ type Images interface {
 // Reader is an image that is open.
 type Reader interface {
 	io.ReaderAt
+	methods.Gathering
 	// Snapshots are the names of all, and the size of the present.
 	Snapshots(ctx context.Context) ([]string, int64, error)
 	Noted(ctx context.Context, key string) (string, error)
@@ -40,6 +41,8 @@ type Writer interface {
 	Reader
 	Head
 	io.WriterAt
+	// WriteExtents writes data to extents, one behind the other: it is as long as they are together.
+	WriteExtents(extents []methods.Extent, data []byte) error
 	Clear(e methods.Extent) error
 	Note(ctx context.Context, key, text string) error
 	CreateSnapshot(ctx context.Context, snap string) error

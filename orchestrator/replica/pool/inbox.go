@@ -12,13 +12,6 @@ import (
 	"github.com/domsnap/domsnap/orchestrator/replica"
 )
 
-const (
-	// inFlight is how many pieces of a disk are written at once.
-	inFlight = 8
-	// maxUnchecked is of how many chunks a manifest has room to say that they are not checked.
-	maxUnchecked = 8192
-)
-
 // inbox is a replica on its way.
 type inbox struct {
 	place    Place
@@ -40,8 +33,9 @@ type disk struct {
 	// snapped: both snapshots are taken, and nothing was written since.
 	snapped bool
 	writes  sync.WaitGroup
-	// free are the buffers of pieces that are not being written.
-	free   chan []byte
+	// next is the batch that pieces are put into, free are those that are not being written.
+	next   *batch
+	free   chan *batch
 	mu     sync.Mutex
 	failed error
 }
@@ -92,15 +86,31 @@ func (b *inbox) Put(ctx context.Context, p replica.Piece) error {
 	d.pending.Put(p, d.Size)
 	d.snapped = false
 	d.written = d.written || len(p.Data) > 0
-	buffer := <-d.free
-	p.Data = append(buffer[:0], p.Data...)
-	d.writes.Go(func() {
-		defer func() { d.free <- p.Data }()
-		if err := trace.Do(ctx, "write a replica's chunk", func() error { return d.put(p) }); err != nil {
-			d.fail(fmt.Errorf("write chunk %d of disk %s: %w", p.Chunk, p.Disk, err))
-		}
-	})
+	d.next.add(p)
+	if d.next.pieces == batchSize {
+		d.write(ctx)
+	}
 	return nil
+}
+
+// write begins to write what was put, once there is a batch for what comes next.
+func (d *disk) write(ctx context.Context) {
+	if d.next.pieces == 0 {
+		return
+	}
+	now := d.next
+	d.next = (<-d.free).empty()
+	d.begin("write", func() error {
+		defer func() { d.free <- now }()
+		return trace.Do(ctx, "write a replica's chunks", func() error { return now.write(d.data, d.Size) })
+	})
+}
+
+// durable returns when all that was put is.
+func (d *disk) durable(ctx context.Context) error {
+	d.write(ctx)
+	d.writes.Wait()
+	return errors.Join(d.error(), d.data.Flush(ctx))
 }
 
 func (d *disk) fail(err error) {
@@ -115,14 +125,6 @@ func (d *disk) error() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.failed
-}
-
-func (d *disk) put(p replica.Piece) error {
-	if (p.Sum == replica.Sum{}) {
-		at := p.Chunk * replica.ChunkSize
-		return d.data.Clear(methods.Extent{Offset: at, Length: min(replica.ChunkSize, d.Size-at)})
-	}
-	return p.Write(d.data)
 }
 
 // Sync implements replica.Inbox.
@@ -145,49 +147,40 @@ func (b *inbox) Sync(ctx context.Context, disk string, done int64) error {
 	return b.write(ctx)
 }
 
+// sync checks and records what was put.
 func (d *disk) sync(ctx context.Context) error {
-	d.writes.Wait()
-	if err := errors.Join(d.error(), d.data.Flush(ctx)); err != nil {
+	if err := d.durable(ctx); err != nil {
 		return err
 	}
-	return d.check(ctx)
-}
-
-// syncLast has the snapshots taken while the content is checked: the monitors, who number them, have a second between two
-// decisions. So the sums come first, and the manifest says before of which chunks they are. Until it says that the replica
-// is complete a snapshot means nothing.
-func (b *inbox) syncLast(ctx context.Context, d *disk) error {
-	d.writes.Wait()
-	if err := errors.Join(d.error(), d.touch(ctx), d.data.Flush(ctx)); err != nil {
+	if err := d.check(ctx); err != nil {
 		return err
 	}
-	if len(d.pending) > maxUnchecked {
-		if err := d.check(ctx); err != nil {
-			return err
-		}
-	}
-	d.Unchecked = d.pending.Chunks()
-	if err := b.write(ctx); err != nil {
-		return err
-	}
-	if err := d.record(ctx, d.pending); err != nil {
-		return err
-	}
-	d.snap(ctx, snapOf(b.manifest.Snapshot))
-	err := errors.Join(d.pending.Sample().Check(ctx, d.content()), d.root())
-	d.writes.Wait()
-	if err = errors.Join(err, d.error()); err != nil {
+	if err := d.record(ctx); err != nil {
 		return err
 	}
 	clear(d.pending)
-	d.Unchecked, d.snapped = nil, true
 	return nil
+}
+
+// syncLast has the snapshots taken as well, both at once: the monitors, who number them, have a second between two decisions.
+// Until the manifest says that the replica is complete a snapshot means nothing.
+func (b *inbox) syncLast(ctx context.Context, d *disk) error {
+	if err := d.sync(ctx); err != nil {
+		return err
+	}
+	if err := errors.Join(d.touch(ctx), d.root()); err != nil {
+		return err
+	}
+	d.snap(ctx, snapOf(b.manifest.Snapshot))
+	d.writes.Wait()
+	d.snapped = d.error() == nil
+	return d.error()
 }
 
 // snap has the snapshots of both images taken; the error comes with the next wait.
 func (d *disk) snap(ctx context.Context, name string) {
 	for _, image := range []Writer{d.data, d.sums} {
-		d.begin(func() error { return snapshot(ctx, image, name) })
+		d.begin("snapshot", func() error { return snapshot(ctx, image, name) })
 	}
 }
 
@@ -197,40 +190,36 @@ func (d *disk) root() (err error) {
 }
 
 // begin has something done that touches an image, whose error comes with the next wait.
-func (d *disk) begin(do func() error) {
+func (d *disk) begin(act string, do func() error) {
 	d.writes.Go(func() {
 		if err := do(); err != nil {
-			d.fail(fmt.Errorf("finish disk %s: %w", d.Target, err))
+			d.fail(fmt.Errorf("%s disk %s: %w", act, d.Target, err))
 		}
 	})
 }
 
-// check reads a sample of what was put again, and writes the sums: Ceph has checksums of its own, on the way and on the disks.
+// check reads a sample of what was put again: Ceph has checksums of its own, on the way and on the disks.
 func (d *disk) check(ctx context.Context) error {
-	if err := d.pending.Sample().Check(ctx, d.content()); err != nil {
-		return err
-	}
-	if err := d.record(ctx, d.pending); err != nil {
-		return err
-	}
-	clear(d.pending)
-	return nil
+	return d.pending.Sample().Check(ctx, content{d.data, d.Size})
 }
 
-// record writes sums, durably.
-func (d *disk) record(ctx context.Context, sums replica.Pending) error {
-	if err := sums.Write(d.sums); err != nil {
+// record writes the sums of what was put, durably.
+func (d *disk) record(ctx context.Context) error {
+	if err := d.pending.Write(d.sums); err != nil {
 		return err
 	}
 	return d.sums.Flush(ctx)
 }
 
-// content is the head, which stays open when that is closed.
-func (d *disk) content() methods.Content { return methods.Bounded(notClosed{d.data}, d.Size) }
+// content is the head as what can be read. It stays open when that is closed.
+type content struct {
+	Writer
+	size int64
+}
 
-type notClosed struct{ Writer }
+func (c content) Size() int64 { return c.size }
 
-func (notClosed) Close() error { return nil }
+func (content) Close() error { return nil }
 
 // Finish implements replica.Inbox.
 func (b *inbox) Finish(ctx context.Context) error {
