@@ -65,8 +65,8 @@ type writer interface {
 	// data is of the present, may be read and written from several goroutines at once, and so may clear.
 	data
 	io.WriterAt
-	// WriteExtents writes data to extents, one behind the other: it is as long as they are together. When it fails it is not
-	// known what was written.
+	// WriteExtents writes data to extents of the image, one behind the other: it is as long as they are together. When it
+	// fails it is not known what was written.
 	WriteExtents(extents []methods.Extent, data []byte) error
 	createSnap(name string) error
 	removeSnap(name string) error

@@ -98,7 +98,7 @@ func (i *readImage) ReadExtents(extents []methods.Extent, data []byte) error {
 	})
 }
 
-// WriteExtents writes data to extents as ReadExtents reads it.
+// WriteExtents writes data to extents as ReadExtents reads it. What lies behind the end of the image librbd leaves out.
 func (i *writeImage) WriteExtents(extents []methods.Extent, data []byte) error {
 	return i.all(extents, data, func(image C.rbd_image_t, at, length *C.uint64_t) C.int {
 		return C.write_all(image, C.size_t(len(extents)), at, length, (*C.char)(unsafe.Pointer(&data[0])))

@@ -150,6 +150,40 @@ func TestLabRevertOfCloneIsRollback(t *testing.T) {
 	})
 }
 
+// TestLabExtents writes and reads many at once, of the present and of a snapshot, and none behind the end.
+func TestLabExtents(t *testing.T) {
+	b := newBench(t, 16*mebibyte)
+	data := make([]byte, 40*9000)
+	rand.New(rand.NewSource(7)).Read(data)
+	var extents []methods.Extent
+	for i := range int64(40) {
+		extents = append(extents, methods.Extent{Offset: i * 400_000, Length: 9000})
+	}
+	want := func(from methods.Gathering) {
+		t.Helper()
+		got := make([]byte, len(data))
+		must(t, from.ReadExtents(extents, got))
+		if !bytes.Equal(got, data) {
+			t.Error("what was read is not what was written")
+		}
+	}
+	image, err := b.conn.write(b.disk.Source.RBD.Image)
+	must(t, err)
+	must(t, image.WriteExtents(extents, data))
+	want(image)
+	behind := []methods.Extent{extents[0], {Offset: 16*mebibyte - 10, Length: 20}}
+	if err := image.ReadExtents(behind, make([]byte, 9020)); err == nil {
+		t.Error("it read behind the end")
+	}
+	must(t, errors.Join(image.flush(), image.close()))
+	taken := b.take("aaaa")
+	b.writeFirst(16*mebibyte, mebibyte)
+	content, err := b.method.Open(t.Context(), taken)
+	must(t, err)
+	want(content.(methods.Gathering))
+	must(t, content.Close())
+}
+
 // cloneWith has a clone for a while.
 func (b *bench) cloneWith(snap string, use func(*bench)) {
 	b.t.Helper()

@@ -11,48 +11,27 @@ import (
 	"github.com/domsnap/domsnap/methods"
 )
 
-// block is what is read at a time, ahead how many of those wait to be written. gathered is what is read with one call where many
-// extents can be, and one such reading is under way while what the last one read is written.
+// block is what is read at a time, ahead how many of those wait to be written. Where one call reads many extents it is of
+// maxGathered at most, and of no more bytes than those ahead.
 const (
-	block    = 1 << 20
-	ahead    = 8
-	gathered = 2 << 20
+	block       = 1 << 20
+	ahead       = 8
+	maxGathered = 32
 )
 
 // Each does something with a piece of a content. The data are its own until it returns.
 type Each func(data []byte, at int64) error
 
-// Read reads extents of a content in their order, in pieces of at most a MiB that end at its multiples, and reads ahead: a storage
-// far away takes its time for each answer.
+// Read reads extents of a content in their order, in pieces of at most a MiB that end at its multiples, and several at once: a
+// storage far away takes its time for each answer.
 func Read(ctx context.Context, from methods.Content, extents []methods.Extent, each Each) error {
 	if _, ok := from.(methods.Foreseeing); ok {
 		return readForeseen(ctx, from, extents, each)
 	}
 	if g, ok := from.(methods.Gathering); ok {
-		return readAside(ctx, aside{batches(extents, gathered), g.ReadExtents, 1}, each)
+		return readGathered(ctx, g, extents, each)
 	}
-	one := func(of []methods.Extent, data []byte) error { return fill(from, data, of[0].Offset) }
-	return readAside(ctx, aside{batches(extents, 1), one, ahead}, each)
-}
-
-// batches are the pieces of extents, as many together as are no longer than a length, and one at least.
-func batches(extents []methods.Extent, length int64) iter.Seq[[]methods.Extent] {
-	return func(yield func([]methods.Extent) bool) {
-		var batch []methods.Extent
-		var total int64
-		for p := range pieces(extents) {
-			if len(batch) > 0 && total+p.Length > length {
-				if !yield(batch) {
-					return
-				}
-				batch, total = nil, 0
-			}
-			batch, total = append(batch, p), total+p.Length
-		}
-		if len(batch) > 0 {
-			yield(batch)
-		}
-	}
+	return readAside(ctx, from, extents, each)
 }
 
 // pieces cuts extents at the multiples of a block, so that all but the first of an extent begin on the grain.
@@ -101,69 +80,99 @@ func readForeseen(ctx context.Context, from methods.Content, extents []methods.E
 	return ctx.Err()
 }
 
-// aside is how something is read side by side: batches of extents, each with one call, and so many of them ahead.
-type aside struct {
-	batches iter.Seq[[]methods.Extent]
-	read    func(of []methods.Extent, data []byte) error
-	ahead   int
+// readGathered reads a batch of pieces with one call, one batch after the other: what each does with the last one may go on
+// meanwhile, and needs its own share of the processors.
+func readGathered(ctx context.Context, from methods.Gathering, extents []methods.Extent, each Each) error {
+	var buffer []byte
+	for batch := range batches(extents) {
+		if n := methods.TotalLength(batch); int64(cap(buffer)) < n {
+			buffer = make([]byte, n)
+		} else {
+			buffer = buffer[:n]
+		}
+		if ctx.Err() != nil {
+			break
+		}
+		if err := from.ReadExtents(batch, buffer); err != nil {
+			return fmt.Errorf("read %d extents from %d: %w", len(batch), batch[0].Offset, err)
+		}
+		data := buffer
+		for _, p := range batch {
+			if err := each(data[:p.Length], p.Offset); err != nil {
+				return err
+			}
+			data = data[p.Length:]
+		}
+	}
+	return ctx.Err()
 }
 
-// readAside reads several batches side by side.
-func readAside(ctx context.Context, how aside, each Each) error {
+// batches are the pieces of extents that are read with one call.
+func batches(extents []methods.Extent) iter.Seq[[]methods.Extent] {
+	return func(yield func([]methods.Extent) bool) {
+		var batch []methods.Extent
+		var total int64
+		for p := range pieces(extents) {
+			if len(batch) == maxGathered || total+p.Length > ahead*block {
+				if !yield(batch) {
+					return
+				}
+				batch, total = batch[:0], 0
+			}
+			batch, total = append(batch, p), total+p.Length
+		}
+		if len(batch) > 0 {
+			yield(batch)
+		}
+	}
+}
+
+// readAside reads several pieces side by side.
+func readAside(ctx context.Context, from methods.Content, extents []methods.Extent, each Each) error {
 	var readers sync.WaitGroup
 	// Nobody reads any more when it returns, so that the content can be closed.
 	defer readers.Wait()
 	within, cancel := context.WithCancel(ctx)
 	defer cancel()
-	r := reader{batches: make(chan *batch, how.ahead), free: make(chan []byte, how.ahead)}
+	r := reader{from: from, pieces: make(chan *piece, ahead), free: make(chan []byte, ahead)}
 	readers.Go(func() {
-		defer close(r.batches)
-		r.readAhead(within, how.batches, func(b *batch) { readers.Go(func() { b.read <- how.read(b.of, b.data) }) })
+		defer close(r.pieces)
+		r.readAhead(within, extents, func(p *piece) { readers.Go(func() { p.read <- fill(from, p.data, p.at) }) })
 	})
-	for b := range r.batches {
-		if err := errors.Join(ctx.Err(), <-b.read); err != nil {
+	for p := range r.pieces {
+		if err := errors.Join(ctx.Err(), <-p.read); err != nil {
 			return err
 		}
-		if err := b.each(each); err != nil {
+		if err := each(p.data, p.at); err != nil {
 			return err
 		}
-		r.give(b.data)
+		r.give(p.data)
 	}
 	return ctx.Err()
 }
 
-// reader reads batches.
+// reader reads pieces.
 type reader struct {
-	batches chan *batch
-	// free are buffers of batches that are done with.
+	from   methods.Content
+	pieces chan *piece
+	// free are buffers of pieces that are done with.
 	free chan []byte
 }
 
-// batch is read while those before it are written.
-type batch struct {
-	of   []methods.Extent
+// piece is read while those before it are written.
+type piece struct {
+	at   int64
 	data []byte
 	read chan error
 }
 
-func (b *batch) each(do Each) error {
-	data := b.data
-	for _, e := range b.of {
-		if err := do(data[:e.Length:e.Length], e.Offset); err != nil {
-			return err
-		}
-		data = data[e.Length:]
-	}
-	return nil
-}
-
-// readAhead begins to read one batch after the other, until as many wait to be written as fit.
-func (r *reader) readAhead(ctx context.Context, batches iter.Seq[[]methods.Extent], begin func(*batch)) {
-	for of := range batches {
-		b := &batch{of: of, data: r.take(methods.TotalLength(of)), read: make(chan error, 1)}
-		begin(b)
+// readAhead begins to read one piece after the other, until as many wait to be written as fit.
+func (r *reader) readAhead(ctx context.Context, extents []methods.Extent, begin func(*piece)) {
+	for e := range pieces(extents) {
+		p := &piece{at: e.Offset, data: r.take(e.Length), read: make(chan error, 1)}
+		begin(p)
 		select {
-		case r.batches <- b:
+		case r.pieces <- p:
 		case <-ctx.Done():
 			return
 		}
