@@ -71,7 +71,7 @@ func (b *inbox) Sums(_ context.Context, r replica.SumsRequest) ([]replica.Sum, e
 	return r.Read(d.sums, d.Size)
 }
 
-// Put implements replica.Inbox. Pieces are written side by side.
+// Put implements replica.Inbox. Pieces are written in batches, and others put meanwhile.
 func (b *inbox) Put(ctx context.Context, p replica.Piece) error {
 	d, err := b.disk(p.Disk)
 	if err != nil {
