@@ -71,10 +71,10 @@ func (b *bench) nobody() {
 
 func (b *bench) open(use func(*rbd.Image)) {
 	b.t.Helper()
-	image, err := rbd.OpenImage(b.conn.ioctx, b.disk.Source.RBD.Image, rbd.NoSnapshot)
+	image, err := b.conn.write(b.disk.Source.RBD.Image)
 	must(b.t, err)
-	defer image.Close()
-	use(image)
+	defer image.close()
+	use(image.(*writeImage).Image)
 }
 
 // write puts a megabyte made from the seed into every stride.
@@ -98,9 +98,11 @@ func fill(t *testing.T, image *rbd.Image, seed, stride int64) {
 
 func (b *bench) sum(snap string) (sum [sha256.Size]byte) {
 	b.t.Helper()
-	image, err := rbd.OpenImageReadOnly(b.conn.ioctx, b.disk.Source.RBD.Image, snap)
+	opened, err := b.conn.read(b.disk.Source.RBD.Image)
 	must(b.t, err)
-	defer image.Close()
+	defer opened.close()
+	image := opened.(*readImage)
+	must(b.t, image.move(snap))
 	size, err := image.GetSize()
 	must(b.t, err)
 	hash := sha256.New()

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/ceph/go-ceph/rados"
 	"github.com/ceph/go-ceph/rbd"
@@ -27,9 +28,6 @@ var settings = []struct{ option, value string }{
 	{"rados_osd_op_timeout", "30"},
 	// So many objects a rollback or a comparison has under way at a time. With the default, 10, it mostly waits for answers.
 	{"rbd_concurrent_management_ops", "32"},
-	// librbd says that an image is open before it is done with it (complete_action_unlock in its ImageState.cc). With a
-	// second thread the image, or its parent, may by then be closed and freed, and the process dies or hangs.
-	{"librados_thread_count", "1"},
 	// Nothing is read or written twice here: a cache would only be one more copy.
 	{"rbd_cache", "false"},
 	// Nobody would read the logs that the client keeps in memory for its crash.
@@ -130,7 +128,7 @@ func (c *connection) read(image string) (reader, error) {
 	if err != nil {
 		return nil, typed(err)
 	}
-	return &readImage{opened, c}, nil
+	return &readImage{opened, c, time.Now()}, nil
 }
 
 func (c *connection) write(image string) (writer, error) {
@@ -138,7 +136,7 @@ func (c *connection) write(image string) (writer, error) {
 	if err != nil {
 		return nil, typed(err)
 	}
-	return &writeImage{&readImage{opened, c}}, nil
+	return &writeImage{&readImage{opened, c, time.Now()}}, nil
 }
 
 func (c *connection) close() {

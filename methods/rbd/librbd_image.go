@@ -18,9 +18,34 @@ import (
 type readImage struct {
 	*rbd.Image
 	connection *connection
+	// moved is when it was opened, or began to be read at a snapshot or the present.
+	moved time.Time
 }
 
-func (i *readImage) close() error { return typed(i.Close()) }
+// settled is how long librbd's threads get to be done with the parent of a clone.
+const settled = 100 * time.Millisecond
+
+// close lets a clone settle first.
+func (i *readImage) close() error {
+	i.settle()
+	return typed(i.Close())
+}
+
+// move has the image read at a snapshot, empty for the present.
+func (i *readImage) move(snap string) error {
+	i.settle()
+	defer func() { i.moved = time.Now() }()
+	return i.SetSnapshot(snap)
+}
+
+// settle waits a moment, unless that is over, with what changes or closes the parent of a clone. librbd says that the parent is
+// open before the thread that says so is done with it (complete_action_unlock in its ImageState.cc); were it freed by then, the
+// process would die or hang. One thread for all (librados_thread_count) is no way out: librbd has calls that need two.
+func (i *readImage) settle() {
+	if _, err := i.GetParent(); err == nil {
+		time.Sleep(settled - time.Since(i.moved))
+	}
+}
 
 func (i *readImage) describe() (description, error) {
 	size, err := i.GetSize()

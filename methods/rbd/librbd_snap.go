@@ -90,7 +90,7 @@ func (i *readImage) plain(snap string) error {
 }
 
 func (i *readImage) stay(snap string) (data, error) {
-	return i, typed(i.SetSnapshot(snap))
+	return i, typed(i.move(snap))
 }
 
 // at asks something of the image as it was at a snapshot; an empty snapshot is the present.
@@ -99,11 +99,11 @@ func at[T any](i *readImage, snap string, ask func() (T, error)) (answer T, err 
 		answer, err = ask()
 		return answer, typed(err)
 	}
-	if err := i.SetSnapshot(snap); err != nil {
+	if err := i.move(snap); err != nil {
 		return answer, typed(err)
 	}
 	answer, err = ask()
-	if back := i.SetSnapshot(rbd.NoSnapshot); back != nil && err == nil {
+	if back := i.move(rbd.NoSnapshot); back != nil && err == nil {
 		err = back
 	}
 	return answer, typed(err)

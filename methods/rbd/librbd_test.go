@@ -12,7 +12,7 @@ import (
 )
 
 func TestExtentsOfNoOpenImage(t *testing.T) {
-	closed := &writeImage{&readImage{&rbd.Image{}, nil}}
+	closed := &writeImage{&readImage{Image: &rbd.Image{}}}
 	one := []methods.Extent{{Offset: 512, Length: 512}}
 	for name, reach := range map[string]func([]methods.Extent, []byte) error{"read": closed.ReadExtents, "write": closed.WriteExtents} {
 		if err := reach(one, make([]byte, 512)); !errors.Is(err, rbd.ErrImageNotOpen) {
