@@ -2,62 +2,70 @@ package export_test
 
 import (
 	"bytes"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/domsnap/domsnap/methods"
 	"github.com/domsnap/domsnap/orchestrator/export"
 )
 
-// gathering is a content of which extents are read together; sizes says of how many, and of how many bytes, a call was.
-type gathering struct {
-	content
-	sizes *[][2]int64
+// many are more pieces than wait for each other, small ones and one that is cut.
+func many() []methods.Extent {
+	var all []methods.Extent
+	for at := int64(100); at < 1<<20; at += 64 << 10 {
+		all = append(all, methods.Extent{Offset: at, Length: 1000 + at%7})
+	}
+	return append(all, methods.Extent{Offset: 1<<20 + 5, Length: size - 1<<20 - 5})
 }
 
-func (g gathering) ReadExtents(extents []methods.Extent, data []byte) error {
-	*g.sizes = append(*g.sizes, [2]int64{int64(len(extents)), int64(len(data))})
-	for _, e := range extents {
-		if _, err := g.ReadAt(data[:e.Length], e.Offset); err != nil {
-			return err
+func inFile(t *testing.T, data []byte) methods.Content {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "disk")
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = f.Close() })
+	return methods.Bounded(f, size)
+}
+
+// TestReadGivesEachPieceInItsOrder: what was given is over by then, so that a buffer can be used again.
+func TestReadGivesEachPieceInItsOrder(t *testing.T) {
+	data := newer()
+	for name, from := range map[string]methods.Content{"memory": content{bytes.NewReader(data)}, "file": inFile(t, data)} {
+		got, at := make([]byte, size), int64(0)
+		err := export.Read(t.Context(), from, many(), func(piece []byte, offset int64) error {
+			if offset < at || len(piece) > 1<<20 {
+				t.Errorf("%s: %d bytes at %d after %d", name, len(piece), offset, at)
+			}
+			copy(got[offset:], piece)
+			at = offset + int64(len(piece))
+			clear(piece)
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
-		data = data[e.Length:]
-	}
-	return nil
-}
-
-func TestReadGathersWhatIsSmallAndNoMoreThanFits(t *testing.T) {
-	disk := make([]byte, 24<<20)
-	for i := range disk {
-		disk[i] = byte(i >> 9 * 7)
-	}
-	var extents []methods.Extent
-	for i := range int64(40) {
-		extents = append(extents, methods.Extent{Offset: i * 100 << 10, Length: 4 << 10})
-	}
-	extents = append(extents, methods.Extent{Offset: 8<<20 + 512, Length: 15 << 20})
-	g, at := gathering{content{bytes.NewReader(disk)}, new([][2]int64)}, int64(0)
-	err := export.Read(t.Context(), g, extents, func(data []byte, offset int64) error {
-		if offset < at || !bytes.Equal(data, disk[offset:offset+int64(len(data))]) {
-			t.Errorf("%d bytes at %d are others, or come after %d", len(data), offset, at)
+		for _, e := range many() {
+			if !bytes.Equal(got[e.Offset:e.End()], data[e.Offset:e.End()]) {
+				t.Errorf("%s: another content at %d", name, e.Offset)
+			}
 		}
-		at = offset + int64(len(data))
-		return nil
-	})
-	if err != nil || at != 23<<20+512 {
-		t.Errorf("it ended at %d: %v", at, err)
-	}
-	want := [][2]int64{{32, 32 * 4 << 10}, {15, 8*4<<10 + 7<<20 - 512}, {8, 8 << 20}, {1, 512}}
-	if diff := cmp.Diff(want, *g.sizes); diff != "" {
-		t.Error(diff)
 	}
 }
 
-func TestReadGatheredTellsWhereItFailed(t *testing.T) {
-	g := gathering{content{bytes.NewReader(make([]byte, 4096))}, new([][2]int64)}
-	err := export.Read(t.Context(), g, []methods.Extent{{Offset: 1024, Length: 4096}}, func([]byte, int64) error { return nil })
-	if err == nil || err.Error() != "read 1 extents from 1024: EOF" {
-		t.Errorf("got %v", err)
+func TestReadFailsWhereTheContentEnds(t *testing.T) {
+	short := newer()[:size-1]
+	for name, from := range map[string]methods.Content{"memory": content{bytes.NewReader(short)}, "file": inFile(t, short)} {
+		err := export.Read(t.Context(), from, many(), func([]byte, int64) error { return nil })
+		if !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("%s: got error %v", name, err)
+		}
 	}
 }
