@@ -46,6 +46,18 @@ type Gathering interface {
 	ReadExtents(extents []Extent, data []byte) error
 }
 
+// EachPart does with the part of each extent, of data that has them one behind the other, what ReadAt or WriteAt does, until
+// the first error.
+func EachPart(extents []Extent, data []byte, do func(part []byte, at int64) (int, error)) error {
+	for _, e := range extents {
+		if _, err := do(data[:e.Length:e.Length], e.Offset); err != nil {
+			return err
+		}
+		data = data[e.Length:]
+	}
+	return nil
+}
+
 // Foreseeing is a content that the kernel reads. Expect has it begin to read an extent, and returns at once: who expects what comes
 // next has no need to read side by side.
 type Foreseeing interface {

@@ -124,13 +124,7 @@ func (f *fake) stay(string) (data, error) { return memory{bytes.NewReader(f.then
 type memory struct{ io.ReaderAt }
 
 func (m memory) ReadExtents(extents []methods.Extent, data []byte) error {
-	for _, e := range extents {
-		if _, err := m.ReadAt(data[:e.Length], e.Offset); err != nil {
-			return err
-		}
-		data = data[e.Length:]
-	}
-	return nil
+	return methods.EachPart(extents, data, m.ReadAt)
 }
 
 func (f *fake) ReadExtents(extents []methods.Extent, data []byte) error {
@@ -138,13 +132,7 @@ func (f *fake) ReadExtents(extents []methods.Extent, data []byte) error {
 }
 
 func (f *fake) WriteExtents(extents []methods.Extent, data []byte) error {
-	for _, e := range extents {
-		if _, err := f.WriteAt(data[:e.Length], e.Offset); err != nil {
-			return err
-		}
-		data = data[e.Length:]
-	}
-	return nil
+	return methods.EachPart(extents, data, f.WriteAt)
 }
 
 func (f *fake) WriteAt(data []byte, offset int64) (int, error) {

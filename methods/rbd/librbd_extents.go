@@ -5,24 +5,13 @@ package rbd
 /*
 #cgo LDFLAGS: -lrbd
 #include <errno.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <rbd/librbd.h>
 
-typedef int (*each_t)(rbd_image_t image, uint64_t at, size_t length, char *data, rbd_completion_t done);
-
-static int read_one(rbd_image_t image, uint64_t at, size_t length, char *data, rbd_completion_t done)
-{
-	return rbd_aio_read(image, at, length, data, done);
-}
-
-static int write_one(rbd_image_t image, uint64_t at, size_t length, char *data, rbd_completion_t done)
-{
-	return rbd_aio_write(image, at, length, data, done);
-}
-
 // begin begins with one extent after the other, and counts those that it could begin with.
-static int begin(rbd_image_t image, each_t one, size_t count, const uint64_t *at, const uint64_t *length, char *data,
+static int begin(rbd_image_t image, bool writing, size_t count, const uint64_t *at, const uint64_t *length, char *data,
 		 rbd_completion_t *done, size_t *begun)
 {
 	for (; *begun < count; ++*begun) {
@@ -30,7 +19,8 @@ static int begin(rbd_image_t image, each_t one, size_t count, const uint64_t *at
 		int err = rbd_aio_create_completion(NULL, NULL, now);
 		if (err)
 			return err;
-		err = one(image, at[*begun], length[*begun], data, *now);
+		err = writing ? rbd_aio_write(image, at[*begun], length[*begun], data, *now)
+			      : rbd_aio_read(image, at[*begun], length[*begun], data, *now);
 		if (err) {
 			rbd_aio_release(*now);
 			return err;
@@ -51,30 +41,20 @@ static int end(rbd_completion_t done, uint64_t wanted)
 	return got < wanted ? -ENODATA : 0;
 }
 
-static int all(rbd_image_t image, each_t one, size_t count, const uint64_t *at, const uint64_t *length, char *data)
+static int all(rbd_image_t image, bool writing, size_t count, const uint64_t *at, const uint64_t *length, char *data)
 {
 	size_t begun = 0;
 	rbd_completion_t *done = calloc(count, sizeof *done);
 	if (!done)
 		return -ENOMEM;
-	int err = begin(image, one, count, at, length, data, done, &begun);
+	int err = begin(image, writing, count, at, length, data, done, &begun);
 	for (size_t i = 0; i < begun; i++) {
-		int how = end(done[i], one == read_one ? length[i] : 0);
+		int how = end(done[i], writing ? 0 : length[i]);
 		if (!err)
 			err = how;
 	}
 	free(done);
 	return err;
-}
-
-static int read_all(rbd_image_t image, size_t count, const uint64_t *at, const uint64_t *length, char *data)
-{
-	return all(image, read_one, count, at, length, data);
-}
-
-static int write_all(rbd_image_t image, size_t count, const uint64_t *at, const uint64_t *length, char *data)
-{
-	return all(image, write_one, count, at, length, data);
 }
 */
 import "C"
@@ -93,19 +73,15 @@ import (
 // ReadExtents implements methods.Gathering. All of them are under way at once, in one call: each call that waits has the Go
 // runtime find another thread, which takes as long as librbd does.
 func (i *readImage) ReadExtents(extents []methods.Extent, data []byte) error {
-	return i.all(extents, data, func(image C.rbd_image_t, at, length *C.uint64_t) C.int {
-		return C.read_all(image, C.size_t(len(extents)), at, length, (*C.char)(unsafe.Pointer(&data[0])))
-	})
+	return i.all(false, extents, data)
 }
 
 // WriteExtents writes data to extents as ReadExtents reads it. What lies behind the end of the image librbd leaves out.
 func (i *writeImage) WriteExtents(extents []methods.Extent, data []byte) error {
-	return i.all(extents, data, func(image C.rbd_image_t, at, length *C.uint64_t) C.int {
-		return C.write_all(image, C.size_t(len(extents)), at, length, (*C.char)(unsafe.Pointer(&data[0])))
-	})
+	return i.all(true, extents, data)
 }
 
-func (i *readImage) all(extents []methods.Extent, data []byte, do func(image C.rbd_image_t, at, length *C.uint64_t) C.int) error {
+func (i *readImage) all(writing bool, extents []methods.Extent, data []byte) error {
 	if n := methods.TotalLength(extents); n != int64(len(data)) {
 		return fmt.Errorf("reach extents of %d bytes with %d of memory", n, len(data))
 	}
@@ -120,7 +96,8 @@ func (i *readImage) all(extents []methods.Extent, data []byte, do func(image C.r
 	for n, e := range extents {
 		at[n], length[n] = C.uint64_t(e.Offset), C.uint64_t(e.Length)
 	}
-	if code := do(image, &at[0], &length[0]); code != 0 {
+	code := C.all(image, C.bool(writing), C.size_t(len(extents)), &at[0], &length[0], (*C.char)(unsafe.Pointer(&data[0])))
+	if code != 0 {
 		return typed(syscall.Errno(-code))
 	}
 	return nil

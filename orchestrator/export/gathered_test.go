@@ -18,13 +18,7 @@ type gathering struct {
 
 func (g gathering) ReadExtents(extents []methods.Extent, data []byte) error {
 	*g.sizes = append(*g.sizes, [2]int64{int64(len(extents)), int64(len(data))})
-	for _, e := range extents {
-		if _, err := g.ReadAt(data[:e.Length], e.Offset); err != nil {
-			return err
-		}
-		data = data[e.Length:]
-	}
-	return nil
+	return methods.EachPart(extents, data, g.ReadAt)
 }
 
 func TestReadGathersWhatIsSmallAndNoMoreThanFits(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 	"sync"
 
 	"github.com/domsnap/domsnap/methods"
@@ -85,23 +86,16 @@ func readForeseen(ctx context.Context, from methods.Content, extents []methods.E
 func readGathered(ctx context.Context, from methods.Gathering, extents []methods.Extent, each Each) error {
 	var buffer []byte
 	for batch := range batches(extents) {
-		if n := methods.TotalLength(batch); int64(cap(buffer)) < n {
-			buffer = make([]byte, n)
-		} else {
-			buffer = buffer[:n]
-		}
 		if ctx.Err() != nil {
 			break
 		}
+		n := int(methods.TotalLength(batch))
+		buffer = slices.Grow(buffer[:0], n)[:n]
 		if err := from.ReadExtents(batch, buffer); err != nil {
 			return fmt.Errorf("read %d extents from %d: %w", len(batch), batch[0].Offset, err)
 		}
-		data := buffer
-		for _, p := range batch {
-			if err := each(data[:p.Length], p.Offset); err != nil {
-				return err
-			}
-			data = data[p.Length:]
+		if err := methods.EachPart(batch, buffer, func(part []byte, at int64) (int, error) { return len(part), each(part, at) }); err != nil {
+			return err
 		}
 	}
 	return ctx.Err()

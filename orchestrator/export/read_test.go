@@ -38,7 +38,9 @@ func inFile(t *testing.T, data []byte) methods.Content {
 // TestReadGivesEachPieceInItsOrder: what was given is over by then, so that a buffer can be used again.
 func TestReadGivesEachPieceInItsOrder(t *testing.T) {
 	data := newer()
-	for name, from := range map[string]methods.Content{"memory": content{bytes.NewReader(data)}, "file": inFile(t, data)} {
+	for name, from := range map[string]methods.Content{
+		"memory": content{bytes.NewReader(data)}, "file": inFile(t, data), "gathered": gathering{content{bytes.NewReader(data)}, new([][2]int64)},
+	} {
 		got, at := make([]byte, size), int64(0)
 		err := export.Read(t.Context(), from, many(), func(piece []byte, offset int64) error {
 			if offset < at || len(piece) > 1<<20 {

@@ -94,13 +94,4 @@ func (p Piece) Check(d *Disk) error {
 }
 
 // Write writes what the chunk gets to where the disk's content is.
-func (p Piece) Write(to io.WriterAt) error {
-	data := p.Data
-	for _, e := range p.Extents {
-		if _, err := to.WriteAt(data[:e.Length], e.Offset); err != nil {
-			return err
-		}
-		data = data[e.Length:]
-	}
-	return nil
-}
+func (p Piece) Write(to io.WriterAt) error { return methods.EachPart(p.Extents, p.Data, to.WriteAt) }

@@ -147,23 +147,11 @@ func (h *handle) ReadAt(b []byte, at int64) (int, error) {
 }
 
 func (h *handle) ReadExtents(extents []methods.Extent, data []byte) error {
-	for _, e := range extents {
-		if _, err := h.ReadAt(data[:e.Length], e.Offset); err != nil {
-			return err
-		}
-		data = data[e.Length:]
-	}
-	return nil
+	return methods.EachPart(extents, data, h.ReadAt)
 }
 
 func (h *handle) WriteExtents(extents []methods.Extent, data []byte) error {
-	for _, e := range extents {
-		if _, err := h.WriteAt(data[:e.Length], e.Offset); err != nil {
-			return err
-		}
-		data = data[e.Length:]
-	}
-	return nil
+	return methods.EachPart(extents, data, h.WriteAt)
 }
 
 func (h *handle) Snapshots(context.Context) (names []string, size int64, err error) {
