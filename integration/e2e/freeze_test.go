@@ -76,7 +76,7 @@ func (m *machine) number(target string) int {
 // numberIn reads the number out of a snapshot without mounting it.
 func numberIn(t *testing.T, d orchestrator.SnapshotDisk) int {
 	t.Helper()
-	return toNumber(t, tool(t, "debugfs", "-R", "cat /"+record, rawCopy(t, d)))
+	return toNumber(t, onRaw(t, d, "debugfs", "-R", "cat /"+record))
 }
 
 func toNumber(t *testing.T, text string) int {

@@ -99,24 +99,31 @@ func (m *machine) sourceSums(name string) map[string]string {
 // sumOf reads a backup source as anybody would: through qemu-img, by its URI and format.
 func sumOf(t *testing.T, d orchestrator.SnapshotDisk) string {
 	t.Helper()
-	return strings.Fields(tool(t, "sha256sum", rawCopy(t, d)))[0]
+	return strings.Fields(onRaw(t, d, "sha256sum"))[0]
 }
 
-// rawCopy is the content of a backup source as a file.
-func rawCopy(t *testing.T, d orchestrator.SnapshotDisk) string {
+// onRaw is what a tool says of the content of a backup source, the last of its arguments. That is a file as long as the tool
+// runs: what a lab writes is in its memory.
+func onRaw(t *testing.T, d orchestrator.SnapshotDisk, name string, args ...string) string {
+	t.Helper()
+	out := filepath.Join(t.TempDir(), "raw")
+	defer os.Remove(out)
+	rawCopy(t, d, out)
+	return tool(t, name, append(args, out)...)
+}
+
+func rawCopy(t *testing.T, d orchestrator.SnapshotDisk, out string) {
 	t.Helper()
 	if _, err := os.Stat(d.BackupSource.URI); err != nil && strings.HasPrefix(d.BackupSource.URI, "/dev/") {
 		tool(t, "lvchange", "-ay", "-K", d.Ref)
 		defer tool(t, "lvchange", "-an", d.Ref)
 	}
-	out := filepath.Join(t.TempDir(), "raw")
 	if d.Mode == "internal" {
 		// Nobody but QEMU's tools can read what is inside an image.
 		tool(t, "qemu-img", "convert", "-U", "-l", d.Ref, "-f", "qcow2", "-O", "raw", d.Source, out)
-		return out
+		return
 	}
 	tool(t, "qemu-img", "convert", "-U", "-f", d.BackupSource.Format, "-O", "raw", d.BackupSource.URI, out)
-	return out
 }
 
 // blocks is what virsh says of the disks.

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/domsnap/domsnap/orchestrator"
 )
 
 // chained writes records for ever, each with the hash of the one before, to one disk after the other. Every record is
@@ -92,9 +94,9 @@ func (c *chain) next(line string) error {
 }
 
 // countIn is how many records a snapshot's disk has, all of which are whole.
-func (x *torturer) countIn(raw string) int {
+func (x *torturer) countIn(d orchestrator.SnapshotDisk) int {
 	x.t.Helper()
-	text, _, _ := strings.Cut(tool(x.t, "debugfs", "-R", "cat /chain", raw), "\x00")
+	text, _, _ := strings.Cut(onRaw(x.t, d, "debugfs", "-R", "cat /chain"), "\x00")
 	var c chain
 	if err := c.follow(text, 0); err != nil {
 		x.t.Errorf("in the snapshot: %v", err)

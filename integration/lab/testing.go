@@ -9,8 +9,8 @@ import (
 // BootTimeout is how long a guest is given to boot; it needs a third of that where nothing else runs.
 const BootTimeout = 180 * time.Second
 
-// NewTestDomain is NewDomain for tests: it is fatal when it fails, and the domain goes away with the test. The
-// guest's console is logged when the test failed.
+// NewTestDomain is NewDomain for tests: it is fatal when it fails, and the domain goes away with the test. What the
+// guest and its QEMU have said is logged when the test failed.
 func NewTestDomain(t testing.TB, opts Options) *Domain {
 	t.Helper()
 	if !Running() {
@@ -21,7 +21,7 @@ func NewTestDomain(t testing.TB, opts Options) *Domain {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		logConsole(t, d)
+		logEnd(t, d)
 		if err := d.Close(); err != nil {
 			t.Error(err)
 		}
@@ -42,11 +42,14 @@ func StartTestDomain(t testing.TB, opts Options) *Domain {
 	return d
 }
 
-func logConsole(t testing.TB, d *Domain) {
+// logEnd logs what the guest and its QEMU have said, where the test failed.
+func logEnd(t testing.TB, d *Domain) {
 	if !t.Failed() {
 		return
 	}
-	if console, err := os.ReadFile(d.ConsoleLog()); err == nil {
-		t.Logf("console of %s:\n%s", d.Name(), console)
+	for _, file := range []string{d.ConsoleLog(), "/var/log/libvirt/qemu/" + d.Name() + ".log"} {
+		if said, err := os.ReadFile(file); err == nil {
+			t.Logf("%s:\n%s", file, said)
+		}
 	}
 }
