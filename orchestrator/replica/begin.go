@@ -43,7 +43,7 @@ func (s *Store) Begin(ctx context.Context, m Manifest) (_ Inbox, err error) {
 
 // sweep takes away what was not begun, or was on its way out, when somebody was killed.
 func (b *inbox) sweep() error {
-	ids, err := b.domain.entries(idPattern.MatchString)
+	ids, err := b.domain.entries(methods.IsSnapshotID)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,8 @@ import (
 	"regexp"
 	"slices"
 	"time"
+
+	"github.com/domsnap/domsnap/methods"
 )
 
 // The states of a replica.
@@ -66,21 +68,14 @@ const (
 	maxDiskSize = 1 << 56
 )
 
-var (
-	uuidPattern   = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
-	idPattern     = regexp.MustCompile(`^[a-z][a-z0-9]{3,31}$`)
-	targetPattern = regexp.MustCompile(`^[a-z][a-z0-9]{0,15}$`)
-)
-
-// IsID says that it could be a snapshot's id.
-func IsID(id string) bool { return idPattern.MatchString(id) }
+var uuidPattern = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
 // Check fails where the key is no domain's and no snapshot's.
 func (k Key) Check() error {
 	if !uuidPattern.MatchString(k.Domain) {
 		return fmt.Errorf("check replica: %.64q is no UUID", k.Domain)
 	}
-	if !idPattern.MatchString(k.Snapshot) {
+	if !methods.IsSnapshotID(k.Snapshot) {
 		return fmt.Errorf("check replica: %.64q is no snapshot's id", k.Snapshot)
 	}
 	return nil
@@ -94,7 +89,7 @@ func (m *Manifest) Check() error {
 	switch {
 	case m.Version != version:
 		return fmt.Errorf("check replica: version %d is not known", m.Version)
-	case m.Base != "" && !idPattern.MatchString(m.Base):
+	case m.Base != "" && !methods.IsSnapshotID(m.Base):
 		return fmt.Errorf("check replica: %.64q is no snapshot's id", m.Base)
 	case m.State != Inbound && m.State != Complete:
 		return fmt.Errorf("check replica: there is no state %.64q", m.State)
@@ -108,7 +103,7 @@ func (m *Manifest) checkDisks() error {
 	seen := map[string]bool{}
 	for _, d := range m.Disks {
 		switch {
-		case !targetPattern.MatchString(d.Target):
+		case !methods.IsTarget(d.Target):
 			return fmt.Errorf("check replica: %.64q is no disk's target", d.Target)
 		case seen[d.Target]:
 			return fmt.Errorf("check replica: disk %s is there twice", d.Target)

@@ -112,7 +112,7 @@ func (s *Store) listDomain(ctx context.Context, uuid string) ([]Manifest, error)
 		return nil, err
 	}
 	defer domain.Close()
-	ids, err := domain.entries(idPattern.MatchString)
+	ids, err := domain.entries(methods.IsSnapshotID)
 	var all []Manifest
 	for _, id := range ids {
 		if err := ctx.Err(); err != nil {

@@ -107,7 +107,7 @@ func ifThere(w Writer, err error) (Writer, error) {
 // inTheWay is the id of another replica on its way.
 func (b *inbox) inTheWay(ctx context.Context) (string, error) {
 	for _, d := range b.disks {
-		if d.head.id == b.manifest.Snapshot || !replica.IsID(d.head.id) {
+		if d.head.id == b.manifest.Snapshot || !methods.IsSnapshotID(d.head.id) {
 			continue
 		}
 		m, err := b.find(ctx, d.head.id)

@@ -128,7 +128,7 @@ func replicasOf(ctx context.Context, image Reader) ([]string, error) {
 	if err == nil && head.id != "" && !slices.Contains(ids, head.id) {
 		ids = append(ids, head.id)
 	}
-	return slices.DeleteFunc(ids, func(id string) bool { return !replica.IsID(id) }), err
+	return slices.DeleteFunc(ids, func(id string) bool { return !methods.IsSnapshotID(id) }), err
 }
 
 // head is whose the present of an image is.

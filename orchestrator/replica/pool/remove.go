@@ -234,7 +234,7 @@ func (r *removal) isUsed(ctx context.Context, image Reader) (bool, error) {
 		return true, err
 	}
 	h, err := headOf(ctx, image)
-	if err != nil || !replica.IsID(h.id) {
+	if err != nil || !methods.IsSnapshotID(h.id) {
 		return err != nil, err
 	}
 	_, err = r.place.find(ctx, replica.Key{Domain: r.key.Domain, Snapshot: h.id})
