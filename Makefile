@@ -110,7 +110,7 @@ $(LABDIR): build FORCE
 lab-tests: lab $(LABDIR) $(FAILING) ## test on the real thing, in the lab
 	integration/lab-tests $(LABDIR)
 
-torture: lab build $(FAILING) ## kill every verb at every point it has, on every method, and recover (two to three hours)
+torture: lab build $(FAILING) ## kill every verb at every point it has, on every method, and recover (an hour and a half)
 	@rm -rf build/torture && mkdir -p build/torture
 	$(GO) test -c -tags lab,torture,$(TAGS) -o build/torture/ ./integration/e2e
 	LABS=4 TIMEOUT=90m integration/lab-tests build/torture TestTorture || true

@@ -9,11 +9,15 @@ import (
 	"unicode/utf8"
 )
 
-const maxLabel = 128
+const (
+	maxLabel = 128
+	// maxMethod is how long a method's name may be.
+	maxMethod = 63
+)
 
 var (
 	targetPattern = regexp.MustCompile(`^[a-z][a-z0-9]{0,15}$`)
-	methodPattern = regexp.MustCompile(`^[a-z][a-z0-9-]{0,62}$`)
+	methodPattern = regexp.MustCompile(`^[a-z][a-z0-9-]*$`)
 )
 
 // ValidName says why a text cannot be the name of a snapshot, which is 1 to 128 bytes of printable text
@@ -43,7 +47,7 @@ func checkTarget(target string) error {
 
 // checkMethod fails for what could not be part of an engine's file name.
 func checkMethod(name string) error {
-	if !methodPattern.MatchString(name) {
+	if len(name) > maxMethod || !methodPattern.MatchString(name) {
 		return fmt.Errorf("%.64q is not a method's name: want lower case letters, digits and dashes, a letter first", name)
 	}
 	return nil

@@ -6,11 +6,15 @@ import (
 	"strings"
 )
 
-// attributePath is a <diskSnapshot> attribute, or one of a child's: KEY or CHILD.KEY.
-var attributePath = regexp.MustCompile(`^([A-Za-z_][A-Za-z0-9_-]{0,62}\.)?[A-Za-z_][A-Za-z0-9_-]{0,62}$`)
+// keyPattern is the name of an attribute or a child of <diskSnapshot>.
+var keyPattern = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]*$`)
 
-// maxDiskSpec has room for a few paths.
-const maxDiskSpec = 16 << 10
+const (
+	// maxDiskSpec has room for a few paths.
+	maxDiskSpec = 16 << 10
+	// maxKey is how long a key may be.
+	maxKey = 63
+)
 
 // ParseDiskSpec reads the value of --diskspec: TARGET[,snapshot=S][,method=M][,KEY=VALUE...], where a doubled
 // comma stands for one. KEY becomes an attribute of <diskSnapshot>, and CHILD.KEY one of its child element;
@@ -48,7 +52,7 @@ func splitCommas(s string) []string {
 
 func (n *Node) addOption(word string) error {
 	key, value, found := strings.Cut(word, "=")
-	if !found || !attributePath.MatchString(key) {
+	if !found || !isAttributePath(key) {
 		return fmt.Errorf("%.64q is not KEY=VALUE or CHILD.KEY=VALUE", word)
 	}
 	element, name := n.optionPlace(key)
@@ -61,6 +65,14 @@ func (n *Node) addOption(word string) error {
 	element.Attrs = append(element.Attrs, Attr{name, value})
 	return nil
 }
+
+// isAttributePath says that it names a <diskSnapshot> attribute, or one of a child's: KEY or CHILD.KEY.
+func isAttributePath(path string) bool {
+	child, key, nested := strings.Cut(path, ".")
+	return isKey(child) && (!nested || isKey(key))
+}
+
+func isKey(s string) bool { return len(s) <= maxKey && keyPattern.MatchString(s) }
 
 // optionPlace finds or makes the element that the key is an attribute of.
 func (n *Node) optionPlace(key string) (element *Node, name string) {

@@ -33,6 +33,7 @@ func TestParseDiskSpec(t *testing.T) {
 }
 
 func TestParseDiskSpecRefuses(t *testing.T) {
+	long := strings.Repeat("k", 64)
 	tests := []struct{ spec, want string }{
 		{"", `--diskspec: "" is not a disk's target, such as vda`},
 		{"snapshot=no", `--diskspec: "snapshot=no" is not a disk's target, such as vda`},
@@ -41,6 +42,10 @@ func TestParseDiskSpecRefuses(t *testing.T) {
 		{"vda,no", `--diskspec vda: "no" is not KEY=VALUE or CHILD.KEY=VALUE`},
 		{"vda,a.b.c=1", `--diskspec vda: "a.b.c=1" is not KEY=VALUE or CHILD.KEY=VALUE`},
 		{"vda,a:b=1", `--diskspec vda: "a:b=1" is not KEY=VALUE or CHILD.KEY=VALUE`},
+		{"vda," + long + "=1", `--diskspec vda: "` + long + `" is not KEY=VALUE or CHILD.KEY=VALUE`},
+		{"vda,a." + long + "=1", `--diskspec vda: "a.` + long[2:] + `" is not KEY=VALUE or CHILD.KEY=VALUE`},
+		{"vda,.a=1", `--diskspec vda: ".a=1" is not KEY=VALUE or CHILD.KEY=VALUE`},
+		{"vda,a.=1", `--diskspec vda: "a.=1" is not KEY=VALUE or CHILD.KEY=VALUE`},
 		{"vda,a.xmlns=b", "--diskspec vda: a.xmlns would be a namespace"},
 		{"vda,a=1,a=2", "--diskspec vda: a is given twice"},
 		{"vda,a.b=1,a.b=2", "--diskspec vda: a.b is given twice"},
@@ -48,6 +53,7 @@ func TestParseDiskSpecRefuses(t *testing.T) {
 		{"vda,a=\x01", "--diskspec: a character is not allowed in XML"},
 		{"vda,snapshot=nope", `--diskspec vda: attribute snapshot: "nope" is none of no, manual, external, internal`},
 		{"vda,snapshot=no,method=lvm", "--diskspec vda: snapshot='no' and <diskSnapshot> contradict each other"},
+		{"vda,method=" + long, `--diskspec vda/diskSnapshot: attribute method: "` + long + `" is not a method's name: want lower case letters, digits and dashes, a letter first`},
 		{"vda,method=-x", `--diskspec vda/diskSnapshot: attribute method: "-x" is not a method's name: want lower case letters, digits and dashes, a letter first`},
 	}
 	for _, test := range tests {

@@ -9,8 +9,10 @@ import (
 	"github.com/domsnap/domsnap/methods"
 )
 
-// namePattern is what LVM allows in the names of groups and volumes.
-var namePattern = regexp.MustCompile(`^[A-Za-z0-9+_.][A-Za-z0-9+_.-]{0,126}$`)
+// namePattern is what LVM allows in the names of groups and volumes, of at most maxName bytes.
+var namePattern = regexp.MustCompile(`^[A-Za-z0-9+_.][A-Za-z0-9+_.-]*$`)
+
+const maxName = 127
 
 // name is a logical volume's name. Only checkName and its callers make one, so it is safe as an argument.
 type name struct {
@@ -19,7 +21,7 @@ type name struct {
 
 func checkName(group, volume string) (name, error) {
 	for _, part := range []string{group, volume} {
-		if !namePattern.MatchString(part) || part == "." || part == ".." {
+		if len(part) > maxName || !namePattern.MatchString(part) || part == "." || part == ".." {
 			return name{}, fmt.Errorf("check logical volume name %q: want letters, digits and +_.-", part)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/domsnap/domsnap/methods"
@@ -33,7 +34,7 @@ func TestMapped(t *testing.T) {
 }
 
 var hostile = []string{"", "/", "-rf", "vg/-rf", "--force/lv", "vg/..", "../lv", "vg/a b", "vg/a\nb", "vg/a;b", "vg/lv/x", "@tag",
-	"vg/$(x)", "vg/a'b", "vg/\x00"}
+	"vg/$(x)", "vg/a'b", "vg/\x00", "vg/" + strings.Repeat("a", 128), strings.Repeat("a", 128) + "/lv"}
 
 func TestHostileNames(t *testing.T) {
 	for _, s := range hostile {

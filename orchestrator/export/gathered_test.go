@@ -42,7 +42,7 @@ func TestReadGathersWhatIsSmallAndNoMoreThanFits(t *testing.T) {
 	if err != nil || at != 23<<20+512 {
 		t.Errorf("it ended at %d: %v", at, err)
 	}
-	want := [][2]int64{{32, 32 * 4 << 10}, {15, 8*4<<10 + 7<<20 - 512}, {8, 8 << 20}, {1, 512}}
+	want := [][2]int64{{16, 16 * 4 << 10}, {16, 16 * 4 << 10}, {15, 8*4<<10 + 7<<20 - 512}, {8, 8 << 20}, {1, 512}}
 	if diff := cmp.Diff(want, *g.sizes); diff != "" {
 		t.Error(diff)
 	}

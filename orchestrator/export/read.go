@@ -17,7 +17,7 @@ import (
 const (
 	block       = 1 << 20
 	ahead       = 8
-	maxGathered = 32
+	maxGathered = 16
 )
 
 // Each does something with a piece of a content. The data are its own until it returns.

@@ -1,15 +1,13 @@
 package pool
 
 import (
-	"slices"
-
 	"github.com/domsnap/domsnap/methods"
 	"github.com/domsnap/domsnap/methods/image"
 	"github.com/domsnap/domsnap/orchestrator/replica"
 )
 
 // batchSize is how many pieces are written at once.
-const batchSize = 32
+const batchSize = 16
 
 // batch is pieces of a disk that are written at once.
 type batch struct {
@@ -19,6 +17,9 @@ type batch struct {
 	// holes are whole chunks that are zero.
 	holes []methods.Extent
 }
+
+// newBatch has the memory for all that it takes: memory that grows is touched, and copied, several times.
+func newBatch() *batch { return &batch{data: make([]byte, 0, batchSize*replica.ChunkSize)} }
 
 // add takes a copy of a piece.
 func (b *batch) add(p replica.Piece) {
@@ -46,6 +47,6 @@ func (b *batch) write(to Writer, size int64) error {
 
 // empty makes it ready for others. The memory stays: to touch fresh memory takes as long as to copy into it.
 func (b *batch) empty() *batch {
-	*b = batch{extents: b.extents[:0], data: slices.Grow(b.data[:0], batchSize*replica.ChunkSize), holes: b.holes[:0]}
+	*b = batch{extents: b.extents[:0], data: b.data[:0], holes: b.holes[:0]}
 	return b
 }

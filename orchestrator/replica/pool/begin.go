@@ -83,8 +83,8 @@ func (b *inbox) open(ctx context.Context) error {
 }
 
 func (b *inbox) openDisk(ctx context.Context, of *replica.Disk) (err error) {
-	d := &disk{Disk: of, name: imageOf(b.manifest.Domain, of.Target), pending: replica.Pending{}, next: &batch{}, free: make(chan *batch, 1)}
-	d.free <- &batch{}
+	d := &disk{Disk: of, name: imageOf(b.manifest.Domain, of.Target), pending: replica.Pending{}, next: newBatch(), free: make(chan *batch, 1)}
+	d.free <- newBatch()
 	b.disks[of.Target] = d
 	if d.data, err = ifThere(b.place.Images.Change(ctx, d.name)); err != nil {
 		return err

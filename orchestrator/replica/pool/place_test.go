@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -321,10 +322,12 @@ func TestOneAtATime(t *testing.T) {
 }
 
 func TestTargets(t *testing.T) {
+	long := strings.Repeat("x", 128)
 	for text, want := range map[string]string{
 		"rbd:backup": "rbd:backup", "rbd:backup/vms": "rbd:backup/vms", "rbd:b:conf=/etc/ceph/far.conf:id=me": "rbd:b:id=me:conf=/etc/ceph/far.conf",
 		"rbd:": "", "rbd:/x": "", "rbd:a/": "", "rbd:a/b/c": "", "rbd:a@far": "", "rbd:a:conf=far.conf": "", "rbd:a:id=": "", "rbd:a:id=x:id=y": "",
 		"rbd:a:x=y": "", "rbd:a b": "", "rbd:a:conf=/a,/b": "", "rbd:-a": "", "/a": "",
+		"rbd:" + long: "rbd:" + long, "rbd:a" + long: "", "rbd:p/a" + long: "", "rbd:p:id=a" + long: "",
 	} {
 		got, err := pool.ParseTarget(text)
 		if err == nil && got.String() != want || err != nil && want != "" {

@@ -22,9 +22,12 @@ type Target struct {
 // Scheme is what a target begins with.
 const Scheme = "rbd:"
 
+// maxName is how long a name may be.
+const maxName = 128
+
 var (
-	namePattern = regexp.MustCompile(`^[A-Za-z0-9_.][A-Za-z0-9_.-]{0,127}$`)
-	userPattern = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
+	namePattern = regexp.MustCompile(`^[A-Za-z0-9_.][A-Za-z0-9_.-]*$`)
+	userPattern = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]*$`)
 	confPattern = regexp.MustCompile(`^/[A-Za-z0-9_./+-]+$`)
 )
 
@@ -38,7 +41,7 @@ func ParseTarget(text string) (Target, error) {
 	t := Target{}
 	var within bool
 	t.Pool, t.Namespace, within = strings.Cut(words[0], "/")
-	if !namePattern.MatchString(t.Pool) || within && !namePattern.MatchString(t.Namespace) {
+	if !isName(namePattern, t.Pool) || within && !isName(namePattern, t.Namespace) {
 		return Target{}, wrong(text)
 	}
 	for _, word := range words[1:] {
@@ -49,6 +52,10 @@ func ParseTarget(text string) (Target, error) {
 	return t, nil
 }
 
+func isName(pattern *regexp.Regexp, text string) bool {
+	return len(text) <= maxName && pattern.MatchString(text)
+}
+
 func wrong(text string) error {
 	return fmt.Errorf("there is no place %.256q: want rbd:POOL[/NAMESPACE][:id=USER][:conf=FILE]", text)
 }
@@ -56,7 +63,7 @@ func wrong(text string) error {
 func (t *Target) set(word string) error {
 	key, value, _ := strings.Cut(word, "=")
 	switch {
-	case key == "id" && t.User == "" && userPattern.MatchString(value):
+	case key == "id" && t.User == "" && isName(userPattern, value):
 		t.User = value
 	case key == "conf" && t.Config == "" && confPattern.MatchString(value):
 		t.Config = filepath.Clean(value)

@@ -20,9 +20,12 @@ type Target struct {
 	Dir string
 }
 
+// maxUser and maxHost are how long these may be.
+const maxUser, maxHost = 64, 255
+
 var (
-	userPattern = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$`)
-	hostPattern = regexp.MustCompile(`^[A-Za-z0-9:][A-Za-z0-9.:%_-]{0,254}$`)
+	userPattern = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]*$`)
+	hostPattern = regexp.MustCompile(`^[A-Za-z0-9:][A-Za-z0-9.:%_-]*$`)
 )
 
 // ParseTarget reads file:/DIR, or just /DIR, and ssh://[USER@]HOST[:PORT]/DIR.
@@ -41,7 +44,7 @@ func ParseTarget(text string) (Target, error) {
 		return Target{}, fmt.Errorf("a password does not belong into a target: ssh has keys")
 	case u.RawQuery != "" || u.Fragment != "":
 		return Target{}, fmt.Errorf("the target %q has more than a path", text)
-	case t.User != "" && !userPattern.MatchString(t.User) || !hostPattern.MatchString(t.Host):
+	case t.User != "" && !userPattern.MatchString(t.User) || len(t.User) > maxUser, !hostPattern.MatchString(t.Host) || len(t.Host) > maxHost:
 		return Target{}, fmt.Errorf("the target %q names no host, or no user", text)
 	}
 	return t, checkDir(u.Path)

@@ -257,6 +257,7 @@ func TestTargets(t *testing.T) {
 	for _, text := range []string{
 		"", "backup", "file:backup", "/", "file:///", "ssh://host", "ssh:///x", "ssh://-oProxyCommand=x/y", "ssh://-l@host/x", "ssh://a:b@host/x",
 		"ssh://host/x?y", "http://host/x", "ssh://host/..", "ssh://host;reboot/x", "ssh://ho st/x", "ssh://host/x#y", "ssh://%2doProxy/x",
+		"ssh://" + strings.Repeat("h", 256) + "/x", "ssh://" + strings.Repeat("u", 65) + "@host/x",
 	} {
 		if got, err := wire.ParseTarget(text); err == nil {
 			t.Errorf("%q is %s", text, got)
