@@ -45,7 +45,7 @@ func Asked(stateDir, uuid string) bool {
 // request that there is. It fails where Revert would know beforehand that it fails, and with ErrRefused where the domain
 // is off already or the snapshot is temporary.
 func (o *Orchestrator) RevertAtShutdown(ctx context.Context, opts RevertOptions) (_ *AtShutdown, err error) {
-	op, err := o.begin(ctx, opts.Domain)
+	ctx, op, err := o.begin(ctx, opts.Domain)
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +104,7 @@ func (r *reversion) request() *request.Revert {
 // CancelRevert takes back what RevertAtShutdown has asked for. It fails with ErrNotFound where no revert to the snapshot, by
 // its name or its id, is asked for. A request that cannot be read is taken away.
 func (o *Orchestrator) CancelRevert(ctx context.Context, domain, snapshot string) (_ *AtShutdown, err error) {
-	op, err := o.begin(ctx, domain)
+	ctx, op, err := o.begin(ctx, domain)
 	if err != nil {
 		return nil, err
 	}

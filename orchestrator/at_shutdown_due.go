@@ -51,7 +51,7 @@ func (o *Orchestrator) revertDue(ctx context.Context, domain string) (_ *Recover
 	if !op.due() {
 		return nil, o.noteEnding(ctx, op)
 	}
-	if op, err = o.begin(ctx, domain); err != nil {
+	if ctx, op, err = o.begin(ctx, domain); err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, op.end()) }()
@@ -104,7 +104,7 @@ func (o *Orchestrator) noteEnding(ctx context.Context, seen *operation) (err err
 	if away := seen.desc.Ending == EndAway; seen.desc.Ending == EndUnknown || away == seen.asked.Away {
 		return nil
 	}
-	op, err := o.begin(ctx, seen.desc.UUID)
+	_, op, err := o.begin(ctx, seen.desc.UUID)
 	if err != nil {
 		return err
 	}

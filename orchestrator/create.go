@@ -19,7 +19,7 @@ import (
 // is confirmed to go on. After ErrFailed and quiesce.ErrNotQuiesced everything is as it was before; after ErrUnfinished
 // recover has something to do.
 func (o *Orchestrator) Create(ctx context.Context, opts CreateOptions) (_ *Snapshot, err error) {
-	op, err := o.begin(ctx, opts.Domain)
+	ctx, op, err := o.begin(ctx, opts.Domain)
 	if err != nil {
 		return nil, err
 	}

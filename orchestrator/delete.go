@@ -34,7 +34,7 @@ type PendingDelete struct {
 // Delete removes snapshots, youngest first. The present content of the disks and all other snapshots stay. Where something
 // that a person can move stands in the way of one, that is methods.ErrBlocked and nothing is changed.
 func (o *Orchestrator) Delete(ctx context.Context, opts DeleteOptions) (_ *DeleteResult, err error) {
-	op, err := o.begin(ctx, opts.Domain)
+	ctx, op, err := o.begin(ctx, opts.Domain)
 	if err != nil {
 		return nil, err
 	}

@@ -28,7 +28,7 @@ func (o *Orchestrator) Expire(ctx context.Context, domain string) (_ *DeleteResu
 	if !op.overdue() {
 		return &op.deletion().result, nil
 	}
-	if op, err = o.begin(ctx, domain); err != nil {
+	if ctx, op, err = o.begin(ctx, domain); err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, op.end()) }()

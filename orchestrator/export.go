@@ -75,7 +75,7 @@ type exporting struct {
 
 // hold finds what is to be exported and holds it. The domain's lock is let go again.
 func (o *Orchestrator) hold(ctx context.Context, opts ExportOptions) (_ *exporting, err error) {
-	op, err := o.begin(ctx, opts.Domain)
+	ctx, op, err := o.begin(ctx, opts.Domain)
 	if err != nil {
 		return nil, err
 	}

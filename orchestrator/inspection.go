@@ -41,7 +41,7 @@ func (o *Orchestrator) inspect(ctx context.Context, name string) (*inspection, e
 	if err == nil && len(i.found) == 0 {
 		return i, nil
 	}
-	if op, err = o.take(ctx, name); err != nil {
+	if ctx, op, err = o.take(ctx, name); err != nil {
 		return nil, o.orGone(name, err)
 	}
 	i, err = o.inspectIn(ctx, op)

@@ -13,8 +13,8 @@ import (
 // lockWait is how long a second call waits before it answers busy.
 const lockWait = 500 * time.Millisecond
 
-// lock takes the domain's lock. The file stays for ever, and its lock ends with the last process that holds it: us, or
-// our guardian.
+// lock takes the domain's lock. The file stays for ever, and its lock ends with the last process that holds it: us, our
+// guardian, or a program that one of us who was killed has left at work.
 func (o *Orchestrator) lock(ctx context.Context, uuid string) (*os.File, error) {
 	dir := filepath.Join(o.StateDir, "locks")
 	// QEMU, which need not be root, has to get through to what a method has it write below.

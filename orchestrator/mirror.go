@@ -21,7 +21,7 @@ type MirrorResult struct {
 // Mirror has libvirt show the domain's snapshots among its own from now on, or not any more. It is ErrRefused while
 // libvirt has snapshots that others have made: of two with one name nobody could tell which is meant.
 func (o *Orchestrator) Mirror(ctx context.Context, domain string, on bool) (_ *MirrorResult, err error) {
-	op, err := o.begin(ctx, domain)
+	ctx, op, err := o.begin(ctx, domain)
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/domsnap/domsnap/methods"
+	"github.com/domsnap/domsnap/methods/command"
 	"github.com/domsnap/domsnap/methods/trace"
 	"github.com/domsnap/domsnap/orchestrator/base"
 	"github.com/domsnap/domsnap/orchestrator/hold"
@@ -62,36 +63,37 @@ func (op *operation) see(ctx context.Context) error {
 }
 
 // begin opens a domain for a change: its lock is held until end, no other work is pending, and the lineage is the latest.
-func (o *Orchestrator) begin(ctx context.Context, name string) (*operation, error) {
-	op, err := o.take(ctx, name)
+func (o *Orchestrator) begin(ctx context.Context, name string) (context.Context, *operation, error) {
+	ctx, op, err := o.take(ctx, name)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if _, err := o.journal.Pending(op.desc.UUID); !errors.Is(err, fs.ErrNotExist) {
-		return nil, errors.Join(op.unfinished(err), op.end())
+		return nil, nil, errors.Join(op.unfinished(err), op.end())
 	}
 	if err := op.checkLatest(); err != nil {
-		return nil, errors.Join(err, op.end())
+		return nil, nil, errors.Join(err, op.end())
 	}
 	// What killed readers left is in nobody's way.
 	_ = o.holds.Sweep(op.desc.UUID)
-	return op, nil
+	return ctx, op, nil
 }
 
-// take opens a domain and holds its lock. What could be read before that may be what another operation is about to change.
-func (o *Orchestrator) take(ctx context.Context, name string) (*operation, error) {
+// take opens a domain and holds its lock, and the programs that are run with its context until end hold it too. What could
+// be read before that may be what another operation is about to change.
+func (o *Orchestrator) take(ctx context.Context, name string) (context.Context, *operation, error) {
 	domain, err := o.Hypervisor.Domain(ctx, name)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	op := &operation{Orchestrator: o, domain: domain}
 	if op.lockFile, err = o.lock(ctx, domain.UUID()); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := op.see(ctx); err != nil {
-		return nil, errors.Join(err, op.end())
+		return nil, nil, errors.Join(err, op.end())
 	}
-	return op, nil
+	return command.WithLock(ctx, op.lockFile), op, nil
 }
 
 // runner makes a runner for the operation's steps.

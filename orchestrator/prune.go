@@ -45,7 +45,7 @@ func (o *Orchestrator) Prune(ctx context.Context, opts PruneOptions) (_ *PruneRe
 	if err := opts.check(); err != nil {
 		return nil, err
 	}
-	op, err := o.begin(ctx, opts.Domain)
+	ctx, op, err := o.begin(ctx, opts.Domain)
 	if err != nil {
 		return nil, err
 	}

@@ -60,7 +60,7 @@ func (o *Orchestrator) toRecover(domain string) ([]string, error) {
 }
 
 func (o *Orchestrator) recoverOne(ctx context.Context, name string) (_ *Recovered, err error) {
-	op, err := o.take(ctx, name)
+	ctx, op, err := o.take(ctx, name)
 	if err != nil {
 		return nil, o.orGone(name, err)
 	}

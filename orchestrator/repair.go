@@ -42,7 +42,7 @@ func (o *Orchestrator) Repair(ctx context.Context, domain, adopt string) (*Check
 }
 
 func (o *Orchestrator) repairOne(ctx context.Context, name, adopt string) (did []string, err error) {
-	op, err := o.take(ctx, name)
+	ctx, op, err := o.take(ctx, name)
 	if err != nil {
 		return nil, err
 	}

@@ -96,7 +96,7 @@ type replicating struct {
 }
 
 func (o *Orchestrator) beginReplication(ctx context.Context, opts ReplicateOptions) (_ *replicating, err error) {
-	op, err := o.begin(ctx, opts.Domain)
+	ctx, op, err := o.begin(ctx, opts.Domain)
 	if err != nil {
 		return nil, err
 	}
@@ -284,7 +284,7 @@ func (op *operation) settle(ctx context.Context, first func(*operation) error) (
 	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
 	defer cancel()
 	for {
-		again, err := op.begin(ctx, op.desc.UUID)
+		locked, again, err := op.begin(ctx, op.desc.UUID)
 		if errors.Is(err, ErrBusy) && ctx.Err() == nil {
 			continue
 		}
@@ -294,7 +294,7 @@ func (op *operation) settle(ctx context.Context, first func(*operation) error) (
 		d := again.deletion()
 		err = first(again)
 		if err == nil {
-			err = d.retryPending(context.WithoutCancel(ctx))
+			err = d.retryPending(context.WithoutCancel(locked))
 		}
 		return d.result.Deleted, errors.Join(err, again.end())
 	}
@@ -302,7 +302,7 @@ func (op *operation) settle(ctx context.Context, first func(*operation) error) (
 
 // ForgetReplicas says that no replica goes to a place any more, so that no snapshot is kept for the next one.
 func (o *Orchestrator) ForgetReplicas(ctx context.Context, domain, to string) (_ *DeleteResult, err error) {
-	op, err := o.begin(ctx, domain)
+	ctx, op, err := o.begin(ctx, domain)
 	if err != nil {
 		return nil, err
 	}

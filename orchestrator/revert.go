@@ -88,7 +88,7 @@ type revertingDisk struct {
 // Revert puts a snapshot's disks back in place. Until the first disk is touched an error leaves everything as it was;
 // from there it only goes forward, and an error is ErrUnfinished.
 func (o *Orchestrator) Revert(ctx context.Context, opts RevertOptions) (_ *RevertResult, err error) {
-	op, err := o.begin(ctx, opts.Domain)
+	ctx, op, err := o.begin(ctx, opts.Domain)
 	if err != nil {
 		return nil, err
 	}

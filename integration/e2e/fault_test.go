@@ -30,6 +30,7 @@ func TestFaults(t *testing.T) {
 		{"image refuses in the window", (*machine).imageRefuses},
 		{"busy", (*machine).busy},
 		{"killed while frozen", func(m *machine) { m.killed(m.frozen, "try") }},
+		{"killed beside a tool", (*machine).killedBesideATool},
 		{"killed while paused", func(m *machine) { m.killed(m.paused, "no") }},
 	} {
 		t.Run(fault.name, func(t *testing.T) {
@@ -168,9 +169,23 @@ func (m *machine) killed(held func() bool, policy string) {
 	m.recover()
 }
 
+// killedBesideATool: what the killed one had begun goes on, and nobody else begins before it has ended.
+func (m *machine) killedBesideATool() {
+	m.p.shim("lvcreate", fmt.Sprintf(slow, 6))
+	victim := m.p.Command(m.t.Context(), "snapshot-create-as", m.Name(), "victim")
+	check(m.t, victim.Start())
+	m.await(func() bool { return len(pids("^sleep 6$")) > 0 }, true, 30*time.Second)
+	check(m.t, victim.Process.Kill())
+	_ = victim.Wait()
+	m.await(guarded, false, 5*time.Second)
+	m.p.fails(4, "recover", m.Name())
+	m.recover()
+}
+
 func (m *machine) recover() {
 	m.t.Helper()
 	m.await(guarded, false, 5*time.Second)
+	m.await(m.p.atWork, false, leftAtWork)
 	m.p.ToolDir = ""
 	m.p.fails(7, "snapshot-create-as", m.Name(), "next")
 	var recovered struct{ Domains []struct{ Did []string } }

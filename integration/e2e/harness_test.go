@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -32,13 +33,16 @@ func newProgram(t *testing.T) *program {
 	return p
 }
 
-// checkNothingLeft: whatever a test did, no work is unfinished and no guardian waits.
+// checkNothingLeft: whatever a test did, no work is unfinished, no guardian waits, and nobody is at work.
 func (p *program) checkNothingLeft() {
 	if open := p.unfinished(); len(open) > 0 {
 		p.t.Errorf("unfinished work is left: %v", open)
 	}
 	if guarded() {
 		p.t.Error("a guardian is left")
+	}
+	if p.atWork() {
+		p.t.Error("the lock of a domain is held by something that was left")
 	}
 }
 
@@ -48,6 +52,14 @@ func (p *program) unfinished() []string {
 	open, err := filepath.Glob(p.StateDir + "/journal/*")
 	check(p.t, err)
 	return open
+}
+
+// atWork says that a domain's lock is held: by domsnap, by its guardian, or by a tool that was left behind.
+func (p *program) atWork() bool {
+	p.t.Helper()
+	locks, err := filepath.Glob(p.StateDir + "/locks/*")
+	check(p.t, err)
+	return slices.ContainsFunc(locks, func(lock string) bool { return exec.Command("flock", "--nonblock", lock, "true").Run() != nil })
 }
 
 func (p *program) run(args ...string) cli.Result {

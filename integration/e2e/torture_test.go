@@ -19,6 +19,9 @@ import (
 // longestHeld is how long a guest may be held after the program that held it was killed.
 const longestHeld = 5 * time.Second
 
+// leftAtWork is more than a tool takes that was started by who was killed.
+const leftAtWork = 30 * time.Second
+
 // kill ends the program at the point, as a power button would.
 const kill = "kill -9 $PPID"
 
@@ -200,7 +203,7 @@ func (x *torturer) interrupt(point, then string, args []string) cli.Result {
 	return r
 }
 
-// letGo waits until the guest goes on, if it runs, and the guardian has nothing more to do.
+// letGo waits until the guest goes on, if it runs, the guardian has nothing more to do, and what was left at work is done.
 func (x *torturer) letGo() {
 	x.t.Helper()
 	if x.chain != nil {
@@ -209,6 +212,7 @@ func (x *torturer) letGo() {
 		x.worst = max(x.worst, time.Since(start))
 	}
 	x.await(guarded, false, longestHeld)
+	x.await(x.p.atWork, false, leftAtWork)
 }
 
 // recover brings everything in order, and then there is nothing to do any more.

@@ -39,7 +39,7 @@ func (Host) Talk(ctx context.Context, said io.Writer, name string, args ...strin
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = time.Second
 	var stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = said, &stderr
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = input(ctx), said, &stderr
 	err := trace.Do(ctx, act(name, args), cmd.Run)
 	if errors.Is(err, exec.ErrWaitDelay) && ctx.Err() == nil {
 		// It ended well. A daemon that it has started keeps its output open, and has nothing more to say here.

@@ -108,11 +108,11 @@ func (p *prepared) Take(ctx context.Context) error {
 // Close makes good what the act left out. Nothing is monitored of a thin snapshot; its pool was before. While it takes the
 // permission, LVM would end and begin the monitoring of all snapshots of the origin, and wait eight seconds for each whose
 // monitor does not answer.
-func (p *prepared) Close(context.Context) error {
+func (p *prepared) Close(ctx context.Context) error {
 	if !p.taken {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer cancel()
 	if p.target.thin {
 		return p.method.backUp(ctx, p.target)
