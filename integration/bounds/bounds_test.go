@@ -37,13 +37,22 @@ func TestWithinSeesWhatIsTooMuch(t *testing.T) {
 		{"half the memory", allocate(Memory / 2), 0},
 		{"too much memory", allocate(Memory + 1), 1},
 		{"some time", spin(t, CPU/10), 0},
-		{"too much time", spin(t, allowed()+5*time.Millisecond), 1},
-		{"another's time", func() { time.Sleep(allowed() + 5*time.Millisecond) }, 0},
+		{"too much time", spin(t, CPU+5*time.Millisecond), 1},
+		{"another's time", func() { time.Sleep(CPU + 5*time.Millisecond) }, 0},
 	}
 	for _, test := range tests {
 		r := &recorder{TB: t}
-		if Within(r, test.do); r.errors != test.want {
+		if within(r, test.do, func() {}); r.errors != test.want {
 			t.Errorf("%s: %d errors, want %d", test.name, r.errors, test.want)
+		}
+	}
+}
+
+func TestSlowMachineTakesLonger(t *testing.T) {
+	for plain, want := range map[time.Duration]int{CPU / Plain / 2: 1, CPU: 0} {
+		r := &recorder{TB: t}
+		if within(r, spin(t, 2*CPU), spin(t, plain)); r.errors != want {
+			t.Errorf("a plain list takes %v: %d errors, want %d", plain, r.errors, want)
 		}
 	}
 }

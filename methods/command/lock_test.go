@@ -15,7 +15,7 @@ func TestProgramHoldsTheLock(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "lock")
 	lock, other := locked(t, path), open(t, path)
 	ctx := command.WithLock(t.Context(), lock)
-	out, err := command.Host{}.Run(ctx, "sh", "-c", "cat; exec >/dev/null 2>&1; sleep 30 <&0 & echo $! >"+path+".pid")
+	out, err := command.Host{}.Run(ctx, "sh", "-c", "cat; exec 3<&0 >/dev/null 2>&1; sleep 30 <&3 & echo $! >"+path+".pid")
 	if err != nil || len(out) > 0 {
 		t.Fatalf("read %q from its input, %v", out, err)
 	}

@@ -83,7 +83,7 @@ var spoilers = map[string]func(id int64){
 	"no-line-end":   flood(strings.Repeat("x", 64<<10)),
 	"endless-lines": flood(`{"id":ID,"progress":{"done":1,"total":2}}` + "\n"),
 	"endless-junk":  flood("junk\n"),
-	"loud":          func(int64) { _, _ = fmt.Fprint(os.Stderr, strings.Repeat("noise\n", 20<<20/6), "last words"); hang() },
+	"loud":          func(int64) { _, _ = fmt.Fprint(os.Stderr, strings.Repeat("noise\n", 1<<20/6), "last words"); hang() },
 	"not-json":      says("{"),
 	"wrong-id":      says(`{"id":77,"result":{"bytes_used":1}}`),
 	"no-id":         says(`{"result":{"bytes_used":1}}`),
