@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/domsnap/domsnap/methods"
+	"github.com/domsnap/domsnap/methods/command"
 	"github.com/domsnap/domsnap/orchestrator/journal"
 	"github.com/domsnap/domsnap/orchestrator/machine"
 	"github.com/domsnap/domsnap/quiesce"
@@ -236,6 +237,7 @@ func (c *creation) takes(chosen func(*act) bool) []step {
 
 // verify asks every storage for what was just made.
 func (c *creation) verify(ctx context.Context) error {
+	ctx = command.WithMemory(ctx)
 	for _, a := range c.acts {
 		for _, ref := range a.refs {
 			if _, err := a.method.Stat(ctx, ref); err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/domsnap/domsnap/methods"
+	"github.com/domsnap/domsnap/methods/command"
 	"github.com/domsnap/domsnap/orchestrator/journal"
 	"github.com/domsnap/domsnap/xmlspec"
 )
@@ -302,6 +303,7 @@ func (d drops) neededBy() []string {
 
 // planDrops asks all disks for what stands in the way, but for a snapshot that is needed, which stays anyway.
 func (op *operation) planDrops(ctx context.Context, s *xmlspec.LineageSnapshot) (drops, error) {
+	ctx = command.WithMemory(ctx)
 	if err := errors.Join(op.refresh(ctx), op.findHolds(), op.findBases()); err != nil {
 		return nil, err
 	}

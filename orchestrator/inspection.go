@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/domsnap/domsnap/methods"
+	"github.com/domsnap/domsnap/methods/command"
 	"github.com/domsnap/domsnap/orchestrator/journal"
 	"github.com/domsnap/domsnap/orchestrator/machine"
 	"github.com/domsnap/domsnap/orchestrator/shelf"
@@ -49,6 +50,7 @@ func (o *Orchestrator) inspect(ctx context.Context, name string) (*inspection, e
 }
 
 func (o *Orchestrator) inspectIn(ctx context.Context, op *operation) (*inspection, error) {
+	ctx = command.WithMemory(ctx)
 	i := &inspection{operation: op}
 	intent := i.findUnfinished()
 	i.findCopy()

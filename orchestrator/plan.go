@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/domsnap/domsnap/methods"
+	"github.com/domsnap/domsnap/methods/command"
 	"github.com/domsnap/domsnap/orchestrator/lease"
 	"github.com/domsnap/domsnap/orchestrator/shield"
 	"github.com/domsnap/domsnap/quiesce"
@@ -87,6 +88,7 @@ func (o *Orchestrator) PlanCreate(ctx context.Context, opts CreateOptions) (*Pla
 }
 
 func (op *operation) planCreate(ctx context.Context, opts CreateOptions) (*Plan, error) {
+	ctx = command.WithMemory(ctx)
 	if err := errors.Join(op.checkNotSaved(), op.checkPlaced(ctx)); err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/domsnap/domsnap/methods"
+	"github.com/domsnap/domsnap/methods/command"
 )
 
 // PlanRevert lists what Revert would do.
@@ -55,6 +56,7 @@ func (r *reversion) steps() []PlannedStep {
 
 // plan finds out everything that can be known while the domain still runs.
 func (r *reversion) plan(ctx context.Context) (err error) {
+	ctx = command.WithMemory(ctx)
 	if r.to, err = r.snapshot(r.opts.Snapshot); err != nil {
 		return err
 	}

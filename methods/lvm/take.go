@@ -118,13 +118,12 @@ func (p *prepared) Close(ctx context.Context) error {
 		return p.method.backUp(ctx, p.target)
 	}
 	sealed := p.method.change(ctx, "lvchange", "--ignoremonitoring", "--permission", "r", p.target.snapshot.String())
-	_, monitored := p.method.ask(ctx, "lvchange", "--monitor", "y", p.target.snapshot.String())
+	monitored := p.method.do(ctx, "lvchange", "--monitor", "y", p.target.snapshot.String())
 	return errors.Join(sealed, monitored, p.method.backUp(ctx, p.target))
 }
 
 func (m *Method) backUp(ctx context.Context, t target) error {
-	_, err := m.ask(ctx, "vgcfgbackup", t.snapshot.group)
-	return err
+	return m.do(ctx, "vgcfgbackup", t.snapshot.group)
 }
 
 // thinArgs is an lvcreate. A thin snapshot stays inactive, so it need not wait for udev.

@@ -37,13 +37,17 @@ func missingTool(program string) error {
 	return methods.Unsupportedf("the program %s is missing: install the package %s", program, pack)
 }
 
-// ask runs a tool that only reads.
+// ask runs a tool that only reads, or takes what it has said where the context remembers it.
 func (m *Method) ask(ctx context.Context, tool string, args ...string) ([]byte, error) {
-	out, err := m.run.Run(ctx, tool, args...)
+	out, err := command.Ask(ctx, m.run, tool, args...)
+	return out, orMissing(tool, err)
+}
+
+func orMissing(tool string, err error) error {
 	if errors.Is(err, exec.ErrNotFound) {
-		return nil, missingTool(tool)
+		return missingTool(tool)
 	}
-	return out, err
+	return err
 }
 
 // change runs a tool that writes, to its end even if the context ends meanwhile: killed half-way it can leave
@@ -52,8 +56,13 @@ func (m *Method) change(ctx context.Context, tool string, args ...string) error 
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	_, err := m.ask(context.WithoutCancel(ctx), tool, args...)
-	return err
+	return m.do(context.WithoutCancel(ctx), tool, args...)
+}
+
+// do runs a tool that writes, and may be ended with the context.
+func (m *Method) do(ctx context.Context, tool string, args ...string) error {
+	_, err := m.run.Run(ctx, tool, args...)
+	return orMissing(tool, err)
 }
 
 // group reads a volume group with one process.
@@ -74,7 +83,7 @@ func (m *Method) group(ctx context.Context, groupName string) (group, error) {
 // looks into every device for a moment after a writer has closed it.
 func (m *Method) groupWhenClosed(ctx context.Context, n name) (group, error) {
 	for end := time.Now().Add(m.patience); ; {
-		g, err := m.group(ctx, n.group)
+		g, err := m.group(command.WithMemory(ctx), n.group)
 		if v, _ := g.find(n.volume); err != nil || !bool(v.Open) || !time.Now().Before(end) {
 			return g, err
 		}

@@ -73,7 +73,7 @@ func (i images) info(ctx context.Context, img Image) (layer, error) {
 	if err := source.CheckHeader(ctx); err != nil && !errors.Is(err, methods.ErrNotFound) {
 		return layer{}, err
 	}
-	out, err := i.run.Run(ctx, qemuImg, "info", "--output=json", "-U", "-f", img.Format, path)
+	out, err := command.Ask(ctx, i.run, qemuImg, "info", "--output=json", "-U", "-f", img.Format, path)
 	if err != nil {
 		return layer{}, fmt.Errorf("read header of %s: %w", img.Path, err)
 	}
