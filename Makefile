@@ -36,8 +36,11 @@ PACKAGING_PACKAGES := debhelper fakeroot rpm lintian mandoc
 FIGURES := held held-busy shield-disks shield-slow rbd rollback records replicate-rbd replicate-btrfs replicate-kinds \
 	$(addprefix revert-,qcow2 internal thick thin btrfs xfs rbd)
 
+# Those that hang on what a process or a system call costs are also measured on the machine's own kernel.
+FIGURES_HERE := shield-disks replicate-rbd replicate-btrfs
+
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-packaging build build-trixie man notice deb rpm packages-test lab lint unit fuzz fuzz-short lab-tests torture suite-table method-test test demo demo-svg bench fmt install clean
+.PHONY: help deps deps-packaging build build-trixie man notice deb rpm packages-test lab lint unit race fuzz fuzz-short lab-tests torture suite-table method-test test demo demo-svg bench fmt install clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -89,12 +92,17 @@ $(LINT):
 
 lint: $(LINT) ## check the code, and that no layer points back
 	$(LINT) run --build-tags lab,$(TAGS)
-	shellcheck -x integration/deps integration/fuzz integration/lab-tests integration/torture-report integration/bench/on-this-kernel integration/hooks/qemu $(LAB) integration/lab/lib/*.sh integration/lab/inside/bin/lab-power
+	shellcheck -x integration/deps integration/fuzz integration/lab-tests integration/torture-report integration/hooks/qemu $(LAB) integration/lab/lib/*.sh integration/lab/inside/init integration/lab/inside/here integration/lab/inside/bin/*
 	shellcheck -x -P SCRIPTDIR $(NIGHTLY)/domsnap-nightly $(RECIPES)/*-backup
 	shellcheck -x -P SCRIPTDIR integration/completions/domsnap.bash integration/packaging/package integration/packaging/notice \
 		integration/packaging/try-packages integration/packaging/in-root integration/packaging/inside/* integration/packaging/debian/*.p*
 
+# What is in integration drives programs and scripts, and starts so many that the race detector's memory is most of the time.
 unit: ## test without root, libvirt daemon or lab
+	$(GO) test -race -p 4 $$($(GO) list ./... | grep -v /integration/)
+	$(GO) test -p 4 ./integration/...
+
+race: ## test all of that with the race detector
 	$(GO) test -race -p 4 ./...
 
 fuzz: ## give every fuzzer INPUTS inputs (a million), a line for each
@@ -107,13 +115,13 @@ $(LABDIR): build FORCE
 	@rm -rf $(LABDIR) $(SUITEDIR) && mkdir -p $(LABDIR) $(SUITEDIR)
 	$(GO) test -c -tags lab,$(TAGS) -o $(LABDIR)/ $$(grep -rl --include='*_test.go' 'go:build.*lab' . | xargs -n1 dirname | sort -u)
 
-lab-tests: lab $(LABDIR) $(FAILING) ## test on the real thing, in the lab
+lab-tests: lab $(LABDIR) $(FAILING) ## test on the real thing, in labs (KERNEL=own: each with LVM, more slowly)
 	integration/lab-tests $(LABDIR)
 
-torture: lab build $(FAILING) ## kill every verb at every point it has, on every method, and recover (an hour and a half)
+torture: lab build $(FAILING) ## kill every verb at every point it has, on every method, and recover; what else takes long (an hour and a half)
 	@rm -rf build/torture && mkdir -p build/torture
 	$(GO) test -c -tags lab,torture,$(TAGS) -o build/torture/ ./integration/e2e
-	LABS=4 TIMEOUT=90m integration/lab-tests build/torture TestTorture || true
+	LABS=4 TIMEOUT=90m integration/lab-tests build/torture 'TestTorture|TestOneInstant|TestShieldMeetsOthers|TestSevenNights' || true
 	integration/torture-report build/torture/logs
 
 suite-table: ## print which method passes which check, by the last lab-tests
@@ -139,7 +147,7 @@ demo-svg: lab build ## draw what the demo prints, for the README
 bench: lab build ## print the figures: guest held, revert, start-up
 	$(GO) build -o build/lab/bench ./integration/bench
 	for figure in $(FIGURES); do DOMSNAP_LAB_MEMORY=14336 $(LAB) run $(LABENV) -- build/lab/bench $$figure || exit; done
-	$(LAB) chroot --share $(CURDIR) $(LABENV) -- integration/bench/on-this-kernel build/lab/bench shield-disks
+	for figure in $(FIGURES_HERE); do $(LAB) here $(LABENV) -- build/lab/bench $$figure || exit; done
 
 fmt: $(LINT) ## format the code
 	$(LINT) fmt

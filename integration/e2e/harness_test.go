@@ -160,7 +160,7 @@ func (p *program) script(cmd *exec.Cmd, env ...string) *exec.Cmd {
 	return cmd
 }
 
-// five are the disks of the mixed domain: four storages, one of them in both its ways.
+// five are the disks of the mixed domain: four storages, one of them in both its ways. (In a lab without LVM it is others.)
 func five() []lab.Disk {
 	return small(lab.QcowFile, lab.ThickLV, lab.ThinLV, lab.BtrfsSubvol, lab.RBD)
 }
@@ -168,7 +168,7 @@ func five() []lab.Disk {
 // small are disks that are read as a whole in no time.
 func small(kinds ...lab.Kind) []lab.Disk {
 	disks := make([]lab.Disk, len(kinds))
-	for i, k := range kinds {
+	for i, k := range lab.Have(kinds...) {
 		disks[i] = lab.Disk{Kind: k, Size: 48 << 20}
 	}
 	return disks
@@ -177,7 +177,7 @@ func small(kinds ...lab.Kind) []lab.Disk {
 // blank are disks without a file system, which may be written to while the domain is off.
 func blank(kinds ...lab.Kind) []lab.Disk {
 	disks := make([]lab.Disk, len(kinds))
-	for i, k := range kinds {
+	for i, k := range lab.Have(kinds...) {
 		disks[i] = lab.Disk{Kind: k, Size: 16 << 20, FS: lab.NoFS}
 	}
 	return disks

@@ -88,19 +88,19 @@ func (m *machine) startStop() {
 	check(m.t, m.Stop())
 }
 
-// killRevert kills a revert while its second disk is under way.
+// killRevert kills a revert right before its second disk.
 func (m *machine) killRevert(name string) {
 	m.t.Helper()
 	reached := filepath.Join(m.t.TempDir(), "reached")
-	m.p.shim("lvrename", "touch "+reached+"; sleep 60; exec $REAL \"$@\"")
-	victim := m.p.Command(m.t.Context(), "snapshot-revert", m.Name(), name, "--no-safety")
+	p := failing(m.t, m.p.StateDir)
+	p.Env = []string{"DOMSNAP_AT=before revert vdb#1", "DOMSNAP_THEN=touch " + reached + "; sleep 60"}
+	victim := p.Command(m.t.Context(), "snapshot-revert", m.Name(), name, "--no-safety")
 	victim.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	check(m.t, victim.Start())
 	m.await(func() bool { _, err := os.Stat(reached); return err == nil }, true, 30*time.Second)
 	m.refused("virsh", "start", m.Name())
 	check(m.t, syscall.Kill(-victim.Process.Pid, syscall.SIGKILL))
 	_ = victim.Wait()
-	m.p.unshim("lvrename")
 }
 
 // refused runs what libvirt has to refuse, for the reason that the hook gives.

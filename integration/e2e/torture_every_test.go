@@ -13,6 +13,12 @@ import (
 
 const everyPoint = true
 
+// moreOnOwnKernel are, of these tests, those that have points in logical volumes.
+var moreOnOwnKernel = []func(*testing.T){
+	TestTortureMixedOff, TestTortureMixedOn, TestTortureGuestEnds, TestTortureFull, TestTortureFullOff, TestTortureStandingStill,
+	TestTorturePowerLoss, TestTortureTools, TestOneInstant, TestShieldMeetsOthers, TestSevenNights,
+}
+
 // inMixed are the acts that every domain comes to: the mixed one has shown what is left of them.
 var inMixed = regexp.MustCompile(`the journal|definition|: (write the metadata|power off|start|pause|resume)|agent: `)
 
@@ -53,6 +59,14 @@ func internal(targets ...string) []string {
 		options = append(options, "--diskspec", target+",method=qemu,mode=internal")
 	}
 	return options
+}
+
+// TestTorturePowerLoss: the power is lost at each act of a create, and the domain is started without us: what the guest
+// was told is on its disks is there.
+func TestTorturePowerLoss(t *testing.T) {
+	x := newTorturer(t, small(fiveKinds()...))
+	x.keepAllOnDisk()
+	x.shieldedEnd("power lost", x.losePower, x.chosen)
 }
 
 // TestTortureQEMUDies: the guest's QEMU alone dies, and the create goes on as well as it can.

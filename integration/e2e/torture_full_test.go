@@ -1,4 +1,4 @@
-//go:build lab
+//go:build lab && torture
 
 package e2e
 
@@ -78,16 +78,6 @@ func (x *torturer) fullDelete() map[string]string {
 	return now
 }
 
-const images = "/var/lib/libvirt/images"
-
-// keepStateIn gives domsnap a state directory with little room, and for not many files.
-func (x *torturer) keepStateIn(dir, size string) {
-	x.t.Helper()
-	tool(x.t, "mount", "-t", "tmpfs", "-o", "mode=711,nr_inodes=500,size="+size, "tmpfs", dir)
-	x.t.Cleanup(func() { tool(x.t, "umount", dir) })
-	x.p.StateDir, x.failing.StateDir = dir, dir
-}
-
 // keepDefinitionsIn gives libvirt little room for what it knows of domains.
 func (x *torturer) keepDefinitionsIn(size string) {
 	x.t.Helper()
@@ -96,36 +86,6 @@ func (x *torturer) keepDefinitionsIn(size string) {
 	tool(x.t, "mount", "-t", "tmpfs", "-o", "mode=700,size="+size, "tmpfs", definitions)
 	x.t.Cleanup(func() { tool(x.t, "umount", definitions) })
 	tool(x.t, "cp", "-aT", kept, definitions)
-}
-
-// filler takes all that there is of something, and gives it back.
-type filler struct {
-	name       string
-	fill, free func()
-}
-
-// fileIn reserves most of a file system, which costs the lab no memory, and writes the rest full.
-func fileIn(t *testing.T, dir string) filler {
-	const fill = `free=$(df --output=avail -B1 "$1" | tail -n 1)
-fallocate -l $((free * 99 / 100)) "$1/filler"
-cat /dev/zero >"$1/filler2" 2>/dev/null || sync`
-	return filler{
-		"no room, " + placeOf(dir),
-		func() { tool(t, "sh", "-c", fill, "sh", dir) },
-		func() { check(t, errors.Join(os.Remove(dir+"/filler"), os.Remove(dir+"/filler2"))) },
-	}
-}
-
-// placeOf is what a directory is there for.
-func placeOf(dir string) string {
-	switch dir {
-	case images:
-		return "images"
-	case definitions:
-		return "definitions"
-	default:
-		return "state"
-	}
 }
 
 // inodesIn makes all the files that there may be.

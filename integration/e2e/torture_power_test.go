@@ -15,15 +15,7 @@ import (
 // What the power takes with it: what was written and not yet flushed, in every storage of this host, in domsnap's records
 // and in libvirt's.
 
-// TestTorturePowerLoss: the power is lost at each act of a create, and the domain is started without us: what the guest
-// was told is on its disks is there.
-func TestTorturePowerLoss(t *testing.T) {
-	x := newTorturer(t, small(fiveKinds()...))
-	x.keepAllOnDisk()
-	x.shieldedEnd("power lost", x.losePower, x.chosen)
-}
-
-// TestTorturePowerLossOff does that to the verbs on a domain that is off.
+// TestTorturePowerLossOff: the power is lost at acts of the verbs on a domain that is off, and at their end.
 func TestTorturePowerLossOff(t *testing.T) {
 	before := objects(t)
 	x := newTorturer(t, blank(lab.QcowFile, lab.RawFile, lab.ThickLV, lab.ThinLV, lab.BtrfsSubvol, lab.XFSFile))

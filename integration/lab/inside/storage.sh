@@ -20,6 +20,13 @@ make_volume_group() {
 	vgcreate -q vg0 "$device" && lvcreate -q -y -L 3G --poolmetadatasize 16M -Zn -T vg0/pool0
 }
 
+# make_simple_file_system TYPE DIR does so where there is no device-mapper. The loop device ends with the mount.
+make_simple_file_system() {
+	local image=/var/lib/lab/$1.img
+	mkdir -p "$2"
+	truncate -s $fs_size "$image" && "mkfs.$1" -q "$image" && mount -o loop "$image" "$2"
+}
+
 # make_file_system TYPE DIR makes a file system and mounts it on DIR.
 make_file_system() {
 	local device

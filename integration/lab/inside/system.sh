@@ -7,17 +7,29 @@ mount_basics() {
 	mount -t securityfs security /sys/kernel/security
 	mount -t devtmpfs dev /dev
 	mkdir -p /dev/pts /dev/shm
+	link_streams
+	mount -t devpts -o gid=5,mode=620,ptmxmode=666 devpts /dev/pts
+	mount_memory ''
+	mount -t cgroup2 cgroup2 /sys/fs/cgroup
+}
+
+link_streams() {
 	ln -s /proc/self/fd /dev/fd
 	ln -s fd/0 /dev/stdin && ln -s fd/1 /dev/stdout && ln -s fd/2 /dev/stderr
-	mount -t devpts -o gid=5,mode=620,ptmxmode=666 devpts /dev/pts
+}
+
+# mount_memory ROOT mounts what is written to. On a root that is the host's, what a user other than root makes would be root's.
+mount_memory() {
 	local dir
-	# On the root, which is the host's, what a user other than root makes would be root's.
 	for dir in /run /tmp /dev/shm /var/lib/lab /var/lib/libvirt/swtpm /var/lib/swtpm-localca; do
-		mkdir -p "$dir"
-		mount -t tmpfs -o size=100% tmpfs "$dir" || return
+		mkdir -p "$1$dir"
+		mount -t tmpfs -o size=100% tmpfs "$1$dir" || return
 	done
+}
+
+# permit_memory lets others than root write there.
+permit_memory() {
 	chmod 1777 /tmp /dev/shm && chmod 711 /var/lib/libvirt/swtpm && chown tss /var/lib/swtpm-localca
-	mount -t cgroup2 cgroup2 /sys/fs/cgroup
 }
 
 # mount_shares brings back the shared folders that one of the mounts above has covered.

@@ -32,6 +32,17 @@ require_overlay() {
 		die "start: this kernel has no overlayfs"
 }
 
+# require_kernel wants what the lab's storages are on, besides LVM, and nobody who confines libvirt's programs by their paths.
+require_kernel() {
+	local fs
+	[[ $(cat /sys/module/apparmor/parameters/enabled 2>/dev/null) != Y && ! -e /sys/fs/selinux/enforce ]] ||
+		die "start: this kernel confines programs (lab run brings its own)"
+	for fs in btrfs xfs ext4; do
+		grep -qw "$fs" /proc/filesystems || modprobe -q "$fs" 2>/dev/null || die "start: this kernel has no $fs (lab run brings its own)"
+	done
+	[[ -e /dev/loop-control ]] || modprobe -q loop 2>/dev/null || die "start: this kernel has no loop devices (lab run brings its own)"
+}
+
 # require_space DIR MIB WHAT
 require_space() {
 	local free

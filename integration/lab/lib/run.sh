@@ -7,6 +7,8 @@ readonly lab_mib=${DOMSNAP_LAB_MEMORY:-6144}
 # What "lab" has read from its arguments, and where the root is mounted.
 declare -a shares pairs
 declare here cache mnt cpu lab_started
+# shellcheck source=integration/lab/inside/system.sh
+. "$here/inside/system.sh"
 
 # in_namespaces FUNCTION runs "lab FUNCTION" in the namespaces. The chain of parent-death signals ends it even
 # when this shell is killed outright; unshare itself holds SIGTERM off, hence the traps.
@@ -106,6 +108,21 @@ run_inside() {
 	run=$mnt/opt/domsnap-lab/run log=${DOMSNAP_LAB_LOG:-$run/log}
 	{ { boot 3>&1 4>&2 >"$log" 2>&1 </dev/null | cat >&5; } 2>&1 | cat >&2; } 5>&1 || true
 	code=$(cat "$run/exit" 2>/dev/null) || code=125
+	[[ $code != 125 ]] || show_log "$log"
+	return "$code"
+}
+
+# run_here is the part of "lab here" that runs in the namespaces.
+run_here() {
+	local run log code=0
+	mount_root "$1"
+	shift
+	mount_memory "$mnt"
+	share_all
+	write_orders "$@"
+	choose_cpu
+	run=$mnt/opt/domsnap-lab/run log=${DOMSNAP_LAB_LOG:-$run/log}
+	taskset -c "$cpu" unshare --net --uts --ipc chroot "$mnt" /opt/domsnap-lab/inside/here 3>"$log" </dev/null || code=$?
 	[[ $code != 125 ]] || show_log "$log"
 	return "$code"
 }

@@ -1,0 +1,12 @@
+//go:build lab && rbd
+
+package rbd
+
+import (
+	"os"
+	"testing"
+
+	"github.com/domsnap/domsnap/integration/lab"
+)
+
+func TestMain(m *testing.M) { os.Exit(lab.Main(m)) }
