@@ -32,6 +32,9 @@ BUILD_PACKAGES := gcc libc6-dev pkg-config git libvirt-dev librbd-dev librados-d
 	man-db bash-completion zsh fish
 PACKAGING_PACKAGES := debhelper fakeroot rpm lintian mandoc
 
+# The tests that are run with those of crashes, since they take long or go round more often there.
+LONG := TestSevenNights|TestOneInstant|TestConfinedGuest|TestShieldMeetsOthers|TestHookBesideOthers
+
 # Each is measured in a lab of its own: what a figure has written stays in the lab's memory.
 FIGURES := held held-busy shield-disks shield-slow rbd rollback records replicate-rbd replicate-btrfs replicate-kinds \
 	$(addprefix revert-,qcow2 internal thick thin btrfs xfs rbd)
@@ -91,16 +94,18 @@ $(LINT):
 	ln -sf $(CACHE)/bin-$(LINT_VERSION)/golangci-lint $@
 
 lint: $(LINT) ## check the code, and that no layer points back
-	$(LINT) run --build-tags lab,$(TAGS)
+	$(LINT) run --build-tags lab,torture,$(TAGS)
 	shellcheck -x integration/deps integration/fuzz integration/lab-tests integration/torture-report integration/hooks/qemu $(LAB) integration/lab/lib/*.sh integration/lab/inside/init integration/lab/inside/here integration/lab/inside/bin/*
 	shellcheck -x -P SCRIPTDIR $(NIGHTLY)/domsnap-nightly $(RECIPES)/*-backup
 	shellcheck -x -P SCRIPTDIR integration/completions/domsnap.bash integration/packaging/package integration/packaging/notice \
 		integration/packaging/try-packages integration/packaging/in-root integration/packaging/inside/* integration/packaging/debian/*.p*
 
-# What is in integration drives programs and scripts, and starts so many that the race detector's memory is most of the time.
+# These start so many programs that the race detector's memory is most of the time.
+STARTERS := /integration/|/methods/(qemu|copy)$$
+
 unit: ## test without root, libvirt daemon or lab
-	$(GO) test -race -p 4 $$($(GO) list ./... | grep -v /integration/)
-	$(GO) test -p 4 ./integration/...
+	$(GO) test -race -p 4 $$($(GO) list ./... | grep -vE '$(STARTERS)')
+	$(GO) test -p 4 $$($(GO) list ./... | grep -E '$(STARTERS)')
 
 race: ## test all of that with the race detector
 	$(GO) test -race -p 4 ./...
@@ -121,7 +126,7 @@ lab-tests: lab $(LABDIR) $(FAILING) ## test on the real thing, in labs (KERNEL=o
 torture: lab build $(FAILING) ## kill every verb at every point it has, on every method, and recover; what else takes long (an hour and a half)
 	@rm -rf build/torture && mkdir -p build/torture
 	$(GO) test -c -tags lab,torture,$(TAGS) -o build/torture/ ./integration/e2e
-	LABS=4 TIMEOUT=90m integration/lab-tests build/torture 'TestTorture|TestOneInstant|TestShieldMeetsOthers|TestSevenNights' || true
+	LABS=4 TIMEOUT=90m integration/lab-tests build/torture 'TestTorture|$(LONG)' || true
 	integration/torture-report build/torture/logs
 
 suite-table: ## print which method passes which check, by the last lab-tests

@@ -10,6 +10,9 @@ import (
 
 const images = "/var/lib/libvirt/images"
 
+// definitions is where libvirt has its own.
+const definitions = "/etc/libvirt/qemu"
+
 // filler takes all that there is of something, and gives it back.
 type filler struct {
 	name       string

@@ -11,11 +11,8 @@ import (
 	"github.com/domsnap/domsnap/integration/lab"
 )
 
-const (
-	// rounds is how often TestHookBesideOthers goes round, reverting how many rounds are between those that revert.
-	rounds    = 100
-	reverting = 25
-)
+// reverting is how many rounds of TestHookBesideOthers are between those that revert.
+const reverting = hookRounds / 4
 
 // TestHookBesideOthers: with two hooks of others in place, domains start and stop and one is vetoed, again and again, and
 // now and then the end of one is what a revert waits for: each hook is called for each event, and libvirt goes on to answer.
@@ -28,7 +25,7 @@ func TestHookBesideOthers(t *testing.T) {
 	half.killRevert("s1")
 	start := time.Now()
 	check(t, os.Truncate(calls, 0))
-	for round := range rounds {
+	for round := range hookRounds {
 		m.startPaused()
 		revert := round%reverting == 0
 		if revert {
@@ -40,14 +37,14 @@ func TestHookBesideOthers(t *testing.T) {
 			m.awaitReverted()
 		}
 	}
-	t.Logf("torture: %d rounds of start, stop and a vetoed start in %.0f s", rounds, time.Since(start).Seconds())
+	t.Logf("torture: %d rounds of start, stop and a vetoed start in %.0f s", hookRounds, time.Since(start).Seconds())
 	text, err := os.ReadFile(calls)
 	check(t, err)
 	for _, hook := range []string{"qemu ", "qemu.d/another "} {
 		for _, event := range []string{"prepare begin", "start begin", "started begin", "stopped end", "release end"} {
-			wantCalls(t, string(text), hook+m.Name()+" "+event, rounds)
+			wantCalls(t, string(text), hook+m.Name()+" "+event, hookRounds)
 		}
-		for event, times := range map[string]int{"prepare begin": rounds, "start begin": 0, "release end": rounds} {
+		for event, times := range map[string]int{"prepare begin": hookRounds, "start begin": 0, "release end": hookRounds} {
 			wantCalls(t, string(text), hook+half.Name()+" "+event, times)
 		}
 	}

@@ -10,11 +10,11 @@ import (
 	"github.com/domsnap/domsnap/integration/lab"
 )
 
-// TestMain names the tests that are about logical volumes, the clock, the power, systemd or AppArmor.
+// TestMain names the tests that are about logical volumes or systemd; moreOnOwnKernel are about the clock, the power or AppArmor too.
 func TestMain(m *testing.M) {
 	own := []func(*testing.T){
 		TestMixedDomain, TestFaults, TestAdopt, TestCheckFindsWhatWentBehindOurBack, TestDeleteFindsWhatIsInItsWay,
-		TestTorturePowerLossOff, TestConfinedGuest, TestKilledServiceLetsTheGuestGo, TestRevertIsAServiceOfItsOwn,
+		TestKilledServiceLetsTheGuestGo, TestRevertIsAServiceOfItsOwn,
 	}
 	os.Exit(lab.Main(m, slices.Concat(own, moreOnOwnKernel)...))
 }

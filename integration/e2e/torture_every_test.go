@@ -13,10 +13,14 @@ import (
 
 const everyPoint = true
 
+// hookRounds is how often TestHookBesideOthers goes round.
+const hookRounds = 100
+
 // moreOnOwnKernel are, of these tests, those that have points in logical volumes.
 var moreOnOwnKernel = []func(*testing.T){
 	TestTortureMixedOff, TestTortureMixedOn, TestTortureGuestEnds, TestTortureFull, TestTortureFullOff, TestTortureStandingStill,
-	TestTorturePowerLoss, TestTortureTools, TestOneInstant, TestShieldMeetsOthers, TestSevenNights,
+	TestTorturePowerLoss, TestTortureTools, TestTorturePowerLossOff, TestOneInstant, TestShieldMeetsOthers, TestSevenNights,
+	TestConfinedGuest,
 }
 
 // inMixed are the acts that every domain comes to: the mixed one has shown what is left of them.

@@ -1,4 +1,4 @@
-//go:build lab
+//go:build lab && torture
 
 package e2e
 
@@ -54,9 +54,6 @@ func (x *torturer) powerlessAfter(v victim) {
 		x.t.Errorf("%s has said that it is done, and is not", v.name)
 	}
 }
-
-// definitions is where libvirt has its own.
-const definitions = "/etc/libvirt/qemu"
 
 // keepAllOnDisk has domsnap's state and libvirt's definitions on a file system that can lose the power. What was there
 // before any of it is on disk.
