@@ -16,7 +16,7 @@ const everyPoint = true
 // hookRounds is how often TestHookBesideOthers goes round.
 const hookRounds = 100
 
-// moreOnOwnKernel are, of these tests, those that have points in logical volumes.
+// moreOnOwnKernel are, of these tests, those about logical volumes, the clock, the power or AppArmor.
 var moreOnOwnKernel = []func(*testing.T){
 	TestTortureMixedOff, TestTortureMixedOn, TestTortureGuestEnds, TestTortureFull, TestTortureFullOff, TestTortureStandingStill,
 	TestTorturePowerLoss, TestTortureTools, TestTorturePowerLossOff, TestOneInstant, TestShieldMeetsOthers, TestSevenNights,

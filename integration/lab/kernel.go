@@ -5,6 +5,7 @@ import (
 	"os"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -29,17 +30,16 @@ func Main(m *testing.M, needOwnKernel ...func(*testing.T)) int {
 // Have are the kinds where this lab has them. In place of logical volumes, where there are none, it has files on file systems
 // that share extents: storages below QEMU that take snapshots by themselves too.
 func Have(kinds ...Kind) []Kind {
-	have := make([]Kind, len(kinds))
-	for i, k := range kinds {
-		switch {
-		case OwnKernel():
-			have[i] = k
-		case k == ThickLV:
+	if OwnKernel() {
+		return kinds
+	}
+	have := slices.Clone(kinds)
+	for i, k := range have {
+		switch k {
+		case ThickLV:
 			have[i] = XFSFile
-		case k == ThinLV:
+		case ThinLV:
 			have[i] = BtrfsFile
-		default:
-			have[i] = k
 		}
 	}
 	return have
